@@ -1,0 +1,148 @@
+//! `list`: one line per slot. Reads key names only, never the rest of a key.
+
+use argh::{ArgsInfo, FromArgs};
+
+use super::{Applet, Call};
+use crate::core::duration::for_people;
+use crate::core::key::{self, NAME_LENGTH, Size};
+use crate::core::name::{Name, role};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::sys::directory::{Directory, KeySets};
+use crate::sys::{clock, streams};
+
+/// This applet.
+pub const APPLET: Applet = Applet {
+    name: "list",
+    operands: "[NAME]...",
+    operand_ends_options: false,
+    shared: &["--dir", "--slots", "--allow-disk", "--verbose"],
+    info: Options::get_args_info,
+    run,
+};
+
+/// print NAME, slot, role, key name, age and size of every slot; tab separated unless on a terminal
+#[derive(ArgsInfo, FromArgs)]
+struct Options {
+    /// print JSON, ages in seconds
+    #[argh(switch)]
+    json: bool,
+}
+
+/// One slot as it is shown.
+struct Line {
+    name: String,
+    slot: usize,
+    key_name: String,
+    age: i64,
+    size: usize,
+    path: String,
+}
+
+fn run(call: &Call) -> Outcome<Exit> {
+    let Options { json } = call.options()?;
+    let settings = call.settings()?;
+    let directory = call.directory(&settings)?;
+    let sets = KeySets::of(&directory.files()?);
+    let now = clock::now();
+    let mut exit = Exit::Done;
+    let mut lines = Vec::new();
+    for name in call.chosen_names(&settings, &sets)? {
+        let Some(highest) = sets.highest(&name) else {
+            call.report(&Failure::refused(format!("there are no keys of {name} in {}", directory.path().display())));
+            exit = Exit::No;
+            continue;
+        };
+        for slot in 0..=settings.slots.max(highest) {
+            match line(&directory, &name, slot, now) {
+                Ok(line) => lines.push(line),
+                Err(failure) => {
+                    call.report(&failure);
+                    exit = if exit == Exit::System { exit } else { failure.exit };
+                }
+            }
+        }
+    }
+    let text = match (json, streams::out_is_terminal()) {
+        (true, _) => as_json(&lines),
+        (false, true) => aligned(&lines),
+        (false, false) => tab_separated(&lines),
+    };
+    streams::write_out(text.as_bytes())?;
+    Ok(exit)
+}
+
+fn line(directory: &Directory, name: &Name, slot: usize, now: i64) -> Outcome<Line> {
+    let file = name.slot_file(slot);
+    let path = directory.shown(&file);
+    let found = directory.look(&file)?.ok_or_else(|| Failure::refused(format!("{path} is missing")))?;
+    if !found.is_regular {
+        return Err(Failure::refused(format!("{path} is not a regular file")));
+    }
+    if Size::of(found.size).is_none() {
+        return Err(Failure::refused(format!("{path} has {} bytes, which is no key", found.size)));
+    }
+    let mut key_name = [0; NAME_LENGTH];
+    directory.read(&file, &mut key_name)?;
+    let key_name = key::name_in_hex(&key_name);
+    Ok(Line { name: name.to_string(), slot, key_name, age: now.saturating_sub(found.mtime), size: found.size, path })
+}
+
+fn tab_separated(lines: &[Line]) -> String {
+    let line = |l: &Line| format!("{}\t{}\t{}\t{}\t{}\t{}\n", l.name, l.slot, role(l.slot), l.key_name, l.age, l.size);
+    lines.iter().map(line).collect()
+}
+
+fn aligned(lines: &[Line]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max("NAME".len());
+    let mut text = format!("{:width$}  SLOT  ROLE      {:32}  {:>7}  SIZE\n", "NAME", "KEY NAME", "AGE");
+    for line in lines {
+        let Line { name, slot, key_name, age, size, .. } = line;
+        let (role, age) = (role(*slot), for_people(*age));
+        text.push_str(&format!("{name:width$}  {slot:>4}  {role:8}  {key_name}  {age:>7}  {size:>4}\n"));
+    }
+    text
+}
+
+/// Every string in it but the path is of letters, digits, dots and dashes.
+fn as_json(lines: &[Line]) -> String {
+    let object = |l: &Line| {
+        format!(
+            "{{\"name\":\"{}\",\"slot\":{},\"role\":\"{}\",\"key_name\":\"{}\",\"age\":{},\"size\":{},\"path\":{}}}",
+            l.name,
+            l.slot,
+            role(l.slot),
+            l.key_name,
+            l.age,
+            l.size,
+            json_string(&l.path)
+        )
+    };
+    let objects: Vec<String> = lines.iter().map(object).collect();
+    if objects.is_empty() { "[]\n".to_owned() } else { format!("[\n  {}\n]\n", objects.join(",\n  ")) }
+}
+
+/// A string as RFC 8259 section 7 wants it.
+fn json_string(text: &str) -> String {
+    let escaped: String = text
+        .chars()
+        .map(|c| match c {
+            '"' | '\\' => format!("\\{c}"),
+            c if c < ' ' => format!("\\u{:04x}", u32::from(c)),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_escaped_in_json() {
+        assert_eq!(json_string("/a\"b\\c\n"), r#""/a\"b\\c\u000a""#);
+    }
+}

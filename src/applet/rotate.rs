@@ -1,0 +1,168 @@
+//! `rotate`: compares what is in the slots with what the clock wants, and makes the difference good.
+
+use argh::{ArgsInfo, FromArgs};
+use zeroize::Zeroize;
+
+use super::{Applet, Call, KEY_OPTIONS};
+use crate::core::key::{self, LONGEST, Weakness};
+use crate::core::name::{NEXT, Name};
+use crate::core::plan::{self, Plan};
+use crate::core::settings::Settings;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::sys::apply::{KeySet, Making};
+use crate::sys::directory::{Directory, Found, KeySets};
+use crate::sys::random::Pool;
+use crate::sys::secret::Secret;
+use crate::sys::{accounts, clock, lock, startup, streams};
+
+/// This applet.
+pub const APPLET: Applet = Applet {
+    name: "rotate",
+    operands: "[NAME]...",
+    operand_ends_options: false,
+    shared: KEY_OPTIONS,
+    info: Options::get_args_info,
+    run,
+};
+
+/// rotate the keys that are due and mend what is missing; the first run makes the complete set
+#[derive(ArgsInfo, FromArgs)]
+struct Options {
+    /// rotate once even if nothing is due
+    #[argh(switch)]
+    force: bool,
+    /// print the moves on standard output and make none
+    #[argh(switch)]
+    dry_run: bool,
+}
+
+fn run(call: &Call) -> Outcome<Exit> {
+    let Options { force, dry_run } = call.options()?;
+    let settings = call.settings()?;
+    let group = settings.group.as_deref().map(|group| accounts::id(accounts::GROUPS, group)).transpose()?;
+    startup::exact_modes();
+    let directory = call.directory(&settings)?;
+    if !dry_run {
+        lock::take(&directory, lock::PATIENCE)?;
+    }
+    let files = directory.files()?;
+    if !dry_run {
+        directory.sweep(&files)?;
+    }
+    let sets = KeySets::of(&files);
+    drop(files);
+    let names = call.chosen_names(&settings, &sets)?;
+    if names.is_empty() {
+        return Err(Failure::refused(format!("no NAME was given, and there are no keys in {}", directory.path().display()))
+            .hint("name a key set: stek rotate example.com, or set STEK_NAMES in /etc/default/stek"));
+    }
+
+    let mut run = Run {
+        call,
+        making: Making { size: settings.size, period: settings.period, group },
+        epoch: settings.period.epoch(clock::now()),
+        settings: &settings,
+        directory: &directory,
+        force,
+        dry_run,
+        user: nix::unistd::geteuid().as_raw(),
+        pool: Pool::new()?,
+        page: Secret::new()?,
+    };
+    // What is wrong with one NAME keeps no other from its rotation, until the system itself seems to be broken.
+    let mut exit = Exit::Done;
+    let mut system_failures = 0;
+    for name in &names {
+        let slots = settings.slots.max(sets.highest(name).unwrap_or(0));
+        let Err(failure) = run.one(name, slots) else { continue };
+        system_failures += u32::from(failure.exit == Exit::System);
+        if system_failures == PATIENCE {
+            return Err(failure);
+        }
+        call.report(&failure);
+        exit = if system_failures > 0 { Exit::System } else { failure.exit };
+    }
+    Ok(exit)
+}
+
+/// After so many NAMEs with failing system calls a run gives up.
+const PATIENCE: u32 = 5;
+
+/// What is the same for all NAMEs of one run.
+struct Run<'a> {
+    call: &'a Call,
+    settings: &'a Settings,
+    directory: &'a Directory,
+    making: Making,
+    epoch: i64,
+    force: bool,
+    dry_run: bool,
+    user: u32,
+    pool: Pool,
+    page: Secret,
+}
+
+impl Run<'_> {
+    /// Rotates one NAME that has slots 0 to `slots`.
+    fn one(&mut self, name: &Name, slots: usize) -> Outcome {
+        let set = KeySet::look(self.directory, name, slots)?;
+        self.refuse_foreign(&set)?;
+        let period = self.settings.period;
+        let mut plan = plan::rotation(&set.seen(period, None), self.epoch, self.force);
+        if plan.promotes_next()
+            && let Some(weakness) = self.weakness_of_next(name)?
+        {
+            self.call.warn(format!("{name}: the next key is {} and was replaced", weakness.words()));
+            plan = plan::rotation(&set.seen(period, Some(NEXT)), self.epoch, self.force);
+        }
+        let Plan { moves, next_was_missing } = plan;
+        if next_was_missing {
+            self.call.warn(format!("{name}: there was no next key to rotate to; the current one stays until servers know one"));
+        }
+        for (slot, access) in set.unprotected(self.making.group) {
+            if !self.dry_run {
+                self.directory.protect(&name.slot_file(slot), access)?;
+            }
+            self.say(name, format_args!("protect {slot}"))?;
+        }
+        for step in moves {
+            if !self.dry_run {
+                set.apply(step, self.making, &mut self.pool)?;
+            }
+            self.say(name, step)?;
+        }
+        Ok(())
+    }
+
+    /// Says what was done, or in a dry run what would be.
+    fn say(&self, name: &Name, step: impl std::fmt::Display) -> Outcome {
+        if self.dry_run {
+            return streams::write_out(format!("{name}: {step}\n").as_bytes());
+        }
+        self.call.tell(self.settings, format_args!("{name}: {step}"));
+        Ok(())
+    }
+
+    /// A key that somebody else owns is one that somebody else can change; it never gets to encrypt.
+    fn refuse_foreign(&self, set: &KeySet<'_>) -> Outcome {
+        for (slot, found) in set.found.iter().enumerate() {
+            if let Some(Found { owner, .. }) = found
+                && *owner != 0
+                && *owner != self.user
+            {
+                let file = self.directory.shown(&set.name.slot_file(slot));
+                return Err(Failure::refused(format!("{file} belongs to uid {owner}"))
+                    .hint("chown it back; servers that are not root read keys through a group (-g)"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the next key, which is about to encrypt, and finds what is wrong with it (K6).
+    fn weakness_of_next(&mut self, name: &Name) -> Outcome<Option<Weakness>> {
+        let length = self.directory.read(&name.slot_file(NEXT), &mut self.page[..LONGEST])?;
+        let weakness = key::weakness(&self.page[..length]);
+        self.page[..LONGEST].zeroize();
+        Ok(weakness)
+    }
+}

@@ -1,0 +1,194 @@
+//! The settings that applets share: an option beats the environment, the environment beats the settings file, the file
+//! beats the default.
+
+use argh::{ArgsInfo, FromArgs};
+
+use super::duration::Period;
+use super::key::Size;
+use super::name::{LAST_SLOT, Name};
+
+/// options that applets share
+#[derive(ArgsInfo, FromArgs, Debug, Default)]
+pub struct Shared {
+    /// the keys directory ($STEK_DIR, default /run/stek)
+    #[argh(option, short = 'd', arg_name = "DIR")]
+    pub dir: Option<String>,
+    /// how long a key encrypts: 12h, 30m, 1d or seconds ($STEK_PERIOD, default 12h)
+    #[argh(option, short = 'p', arg_name = "PERIOD")]
+    pub period: Option<String>,
+    /// encrypting and previous slots together ($STEK_SLOTS, default 3); next is one more
+    #[argh(option, short = 'n', arg_name = "NUMBER")]
+    pub slots: Option<String>,
+    /// size of new keys: 80 (AES-256) or 48 (AES-128) bytes ($STEK_SIZE, default 80)
+    #[argh(option, short = 's', arg_name = "BYTES")]
+    pub size: Option<String>,
+    /// the group that may read the keys, by name or number ($STEK_GROUP, default none)
+    #[argh(option, short = 'g', arg_name = "GROUP")]
+    pub group: Option<String>,
+    /// let keys lie on a file system that is not tmpfs or ramfs
+    #[argh(switch)]
+    pub allow_disk: bool,
+    /// say on standard error what is done
+    #[argh(switch, short = 'v')]
+    pub verbose: bool,
+}
+
+/// The default keys directory.
+pub const DIRECTORY: &str = "/run/stek";
+/// The settings file, and the variable that names another one.
+pub const FILE: (&str, &str) = ("/etc/default/stek", "STEK_DEFAULT_FILE");
+
+/// What holds for this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The keys directory.
+    pub directory: String,
+    /// How long a key encrypts.
+    pub period: Period,
+    /// Encrypting and previous slots; the next slot is one more.
+    pub slots: usize,
+    /// The size of new keys.
+    pub size: Size,
+    /// Who may read the keys besides the owner: a group's name or number.
+    pub group: Option<String>,
+    /// Whether keys may lie on a disk (K1).
+    pub allow_disk: bool,
+    /// Whether to say what is done.
+    pub verbose: bool,
+    /// The NAMEs of `$STEK_NAMES`.
+    pub names: Vec<Name>,
+}
+
+impl Settings {
+    /// The shortest useful number of slots: one that encrypts and one for tickets given out before.
+    pub const FEWEST_SLOTS: usize = 2;
+
+    /// Combines options, environment and the text of the settings file.
+    ///
+    /// The file counts only where the keys directory is the host's: a directory of one's own, by option or environment,
+    /// is not what the file speaks about.
+    ///
+    /// # Errors
+    /// A value that is none, in words for a person.
+    pub fn resolve(
+        options: Shared,
+        environment: &dyn Fn(&str) -> Option<String>,
+        file: &dyn Fn() -> Option<String>,
+    ) -> Result<Self, String> {
+        let Shared { dir, period, slots, size, group, allow_disk, verbose } = options;
+        let environment = |variable: &str| environment(variable).filter(|value| !value.is_empty());
+        let own_directory = dir.is_some() || environment("STEK_DIR").is_some();
+        let text = if own_directory { String::new() } else { file().unwrap_or_default() };
+        let value = |option: Option<String>, variable: &'static str| -> Result<Option<(String, String)>, String> {
+            if let Some(value) = option {
+                return Ok(Some((value, String::new())));
+            }
+            if let Some(value) = environment(variable) {
+                return Ok(Some((value, format!("${variable}: "))));
+            }
+            let found = from_file(&text, variable).map_err(|wrong| format!("{}: {wrong}", FILE.0))?;
+            Ok(found.map(|value| (value, format!("{}: {variable}: ", FILE.0))))
+        };
+        let read = |option, variable, default: &str| -> Result<(String, String), String> {
+            Ok(value(option, variable)?.unwrap_or_else(|| (default.to_owned(), String::new())))
+        };
+
+        let (directory, _) = read(dir, "STEK_DIR", DIRECTORY)?;
+        if directory.is_empty() {
+            return Err("the keys directory must not be empty".to_owned());
+        }
+        let period = match value(period, "STEK_PERIOD")? {
+            Some((text, origin)) => Period::parse(&text).map_err(|wrong| format!("{origin}{wrong}"))?,
+            None => Period::DEFAULT,
+        };
+        let (slots, origin) = read(slots, "STEK_SLOTS", "3")?;
+        let slots = slots
+            .parse()
+            .ok()
+            .filter(|number| (Self::FEWEST_SLOTS..=LAST_SLOT).contains(number))
+            .ok_or_else(|| format!("{origin}'{slots}' slots: it takes {} to {LAST_SLOT}", Self::FEWEST_SLOTS))?;
+        let (size, origin) = read(size, "STEK_SIZE", "80")?;
+        let size = size
+            .parse()
+            .ok()
+            .and_then(Size::of)
+            .ok_or_else(|| format!("{origin}'{size}' is no key size: 80 and 48 bytes are"))?;
+        let names = value(None, "STEK_NAMES")?.unwrap_or_default();
+        let names = names.0.split_whitespace().map(|name| {
+            Name::parse(name).map_err(|wrong| format!("{}'{}': {wrong}", names.1, name.escape_debug()))
+        });
+        Ok(Self {
+            directory,
+            period,
+            slots,
+            size,
+            group: value(group, "STEK_GROUP")?.map(|(group, _)| group).filter(|group| !group.is_empty()),
+            allow_disk,
+            verbose,
+            names: names.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Finds the last `VARIABLE=value` line of a settings file, which is a piece of shell: quotes and `export` are
+/// understood, lines that are no assignment passed over.
+fn from_file(text: &str, variable: &str) -> Result<Option<String>, String> {
+    let mut found = None;
+    for line in text.lines() {
+        let line = line.trim();
+        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+        let Some(value) = line.strip_prefix(variable).and_then(|rest| rest.strip_prefix('=')) else { continue };
+        let value = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => value[1..].split_once(quote).map(|(inside, _)| inside),
+            _ => value.split_whitespace().next().or(Some("")),
+        };
+        let value = value.filter(|value| !value.contains(['$', '`', '\\']));
+        found = Some(value.ok_or_else(|| format!("{variable} is not a plain value"))?.to_owned());
+    }
+    Ok(found.filter(|value| !value.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(options: Shared, environment: &[(&str, &str)], file: &str) -> Result<Settings, String> {
+        let variable = |wanted: &str| {
+            environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+        };
+        Settings::resolve(options, &variable, &|| Some(file.to_owned()))
+    }
+
+    #[test]
+    fn nothing_given_means_the_defaults() {
+        let settings = with(Shared::default(), &[], "# STEK_SLOTS=9\n").unwrap();
+        assert_eq!((settings.directory.as_str(), settings.slots, settings.size.bytes()), ("/run/stek", 3, 80));
+        assert_eq!(settings.period, Period::DEFAULT);
+    }
+
+    #[test]
+    fn an_option_beats_the_environment_beats_the_file() {
+        let file = "STEK_SLOTS=5\nSTEK_PERIOD='6h'\nexport STEK_NAMES=\"a b\"\nsleep 1\nSTEK_SIZE=48 # small";
+        let option = Shared { slots: Some("7".to_owned()), ..Shared::default() };
+        let settings = with(option, &[("STEK_PERIOD", "1h"), ("STEK_SIZE", "")], file).unwrap();
+        assert_eq!((settings.slots, settings.size.bytes()), (7, 48));
+        assert_eq!(settings.period.start(1), 3600);
+        assert_eq!(settings.names.iter().map(Name::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_file_does_not_speak_about_a_directory_of_ones_own() {
+        let settings = with(Shared::default(), &[("STEK_DIR", "/tmp/x")], "STEK_SLOTS=5").unwrap();
+        assert_eq!(settings.slots, 3);
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_origin() {
+        for (name, value) in [("STEK_SLOTS", "1"), ("STEK_SLOTS", "101"), ("STEK_SIZE", "64"), ("STEK_PERIOD", "0"), ("STEK_NAMES", "a/b")] {
+            let wrong = with(Shared::default(), &[(name, value)], "").unwrap_err();
+            assert!(wrong.starts_with(&format!("${name}: ")), "{wrong}");
+        }
+        assert!(with(Shared::default(), &[], "STEK_DIR=$HOME/x").unwrap_err().contains("/etc/default/stek"));
+        assert!(with(Shared::default(), &[], "STEK_NAMES=\"a").is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! How a run ends: the closed table of exit codes and the wording of every message.
+
+/// Exit codes; the man page's table is compared with this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, also when nothing was due.
+    Done = 0,
+    /// Refused, or the answer is "no".
+    No = 1,
+    /// Wrong usage.
+    Usage = 100,
+    /// There is no server to signal.
+    NoServer = 102,
+    /// A system call failed.
+    System = 111,
+    /// The program to run was found but could not be executed.
+    CannotExecute = 126,
+    /// The program to run was not found.
+    NotFound = 127,
+}
+
+/// Why a run does not go on: an exit code, one line for a person, and where one helps a hint what to do next.
+///
+/// Lower case, no full stop; `main` puts `stek APPLET: ` before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What the process exits with.
+    pub exit: Exit,
+    /// One line.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// What can fail fails with a [`Failure`].
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure with any exit code.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    /// Refused: exit code 1.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Exit::No, message)
+    }
+
+    /// Wrong usage: exit code 100.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// A system call failed: `cannot write /run/stek/a.1.key: No space left on device`.
+    pub fn system(attempt: impl std::fmt::Display, errno: nix::errno::Errno) -> Self {
+        Self::new(Exit::System, format!("{attempt}: {}", errno.desc()))
+    }
+
+    /// The same from an error of the standard library.
+    pub fn io(attempt: impl std::fmt::Display, error: &std::io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(number) => Self::system(attempt, nix::errno::Errno::from_raw(number)),
+            None => Self::new(Exit::System, format!("{attempt}: {error}")),
+        }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,143 @@
+//! nginx, and what calls its processes the same: Tengine, freenginx, Angie.
+//!
+//! HUP: the master reads configuration and keys, starts new workers, waits 100 ms and tells the old ones to finish. If
+//! anything is wrong it keeps the old workers and whoever sent the signal sees nothing, so new workers are the only proof.
+//! Source: nginx, `src/os/unix/ngx_process_cycle.c`, `ngx_master_process_cycle()`.
+
+use std::time::{Duration, Instant};
+
+use super::{Running, Server};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::sys::process::{self, Process, Status};
+
+/// nginx. Debian's pid file.
+pub const SERVER: Server = Server { name: "nginx", pid_file: "/run/nginx.pid", find };
+
+/// What follows the program's own name in the titles of its processes.
+const MASTER_TITLE: &str = ": master process ";
+const WORKER_TITLE: &str = ": worker process";
+/// Programs whose processes have these titles.
+const PROGRAMS: &[&str] = &["nginx", "angie", "freenginx"];
+
+struct Master {
+    process: Process,
+    /// The command line that it was started with.
+    command_line: String,
+}
+
+fn find(pid_file: &str) -> Outcome<Option<Box<dyn Running>>> {
+    let text = match std::fs::read_to_string(pid_file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::io(format!("cannot read {pid_file}"), &error)),
+    };
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let id = text.trim().parse().ok().filter(|id| *id > 1).ok_or_else(|| {
+        Failure::refused(format!("{pid_file} holds no process id")).hint("name nginx's pid file with --pid-file")
+    })?;
+    // First hold the process fast, then look who it is: the number cannot come to mean another one in between.
+    let Some(process) = Process::open(id)? else { return Ok(None) };
+    let title = process::title(id);
+    let Some((program, command_line)) = title.split_once(MASTER_TITLE).filter(|(program, _)| PROGRAMS.contains(program))
+    else {
+        return Err(Failure::new(Exit::NoServer, format!("process {id} in {pid_file} is not nginx's master"))
+            .hint("the file is left over, or names another program"));
+    };
+    let _ = program;
+    Ok(Some(Box::new(Master { process, command_line: command_line.to_owned() })))
+}
+
+impl Master {
+    /// The workers that take new connections.
+    fn workers(&self) -> Vec<Status> {
+        let serving = |worker: &Status| {
+            process::title(worker.id).split_once(WORKER_TITLE).is_some_and(|(_, state)| !state.contains("shutting down"))
+        };
+        process::children(self.process.id).into_iter().filter(serving).collect()
+    }
+}
+
+impl Running for Master {
+    fn serving_since(&self) -> Option<(i64, i64)> {
+        self.workers().into_iter().filter_map(process::start_time).min()
+    }
+
+    fn test(&self, config: Option<&str>) -> Outcome {
+        let mut arguments = started_with(&self.command_line);
+        if let Some(config) = config {
+            arguments.extend(["-c".to_owned(), config.to_owned()]);
+        }
+        arguments.extend(["-t".to_owned(), "-q".to_owned()]);
+        match process::run_program_of(self.process.id, &arguments)? {
+            (true, _) => Ok(()),
+            (false, words) => Err(Failure::refused(format!("nginx refuses its configuration and was not signalled: {words}"))
+                .hint("mend it and run this again; the old workers go on with the old keys")),
+        }
+    }
+
+    fn reload(&self, patience: Duration) -> Outcome<String> {
+        let old = self.workers();
+        let begin = Instant::now();
+        self.process.hang_up()?;
+        loop {
+            let (still, new): (Vec<_>, Vec<_>) = self.workers().into_iter().partition(|worker| old.contains(worker));
+            if still.is_empty() && !new.is_empty() {
+                return Ok(format!("{} new workers after {} ms", new.len(), begin.elapsed().as_millis()));
+            }
+            if process::status(self.process.id).is_none() {
+                return Err(Failure::new(Exit::NoServer, "nginx ended instead of reloading").hint("see its error log"));
+            }
+            if begin.elapsed() >= patience {
+                let message = format!("nginx was signalled but has no new workers after {} s", patience.as_secs());
+                return Err(Failure::refused(message).hint("see its error log; the next 'stek reload --if-stale' tries again"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The options that nginx was started with and that a test of its configuration needs, out of its title: the arguments with
+/// single spaces between them. Only `-g` has values with spaces; they end before the next option.
+fn started_with(command_line: &str) -> Vec<String> {
+    let mut options: Vec<String> = Vec::new();
+    let mut in_directives = false;
+    for word in command_line.split(' ').skip(1) {
+        let option = word.get(..2).filter(|option| ["-c", "-p", "-e", "-g"].contains(option));
+        let value_is_due = matches!(options.last().map(String::as_str), Some("-c" | "-p" | "-e" | "-g"));
+        match (option, word) {
+            _ if value_is_due => options.push(word.to_owned()),
+            (Some(option), _) => {
+                in_directives = option == "-g";
+                options.push(option.to_owned());
+                if word.len() > 2 {
+                    options.push(word[2..].to_owned());
+                }
+            }
+            (None, "-t" | "-T" | "-q" | "-v" | "-V") => in_directives = false,
+            (None, _) if in_directives => {
+                if let Some(directives) = options.last_mut() {
+                    directives.push(' ');
+                    directives.push_str(word);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_out_of_the_title() {
+        let of = |title: &str| started_with(title).join("|");
+        assert_eq!(of("/usr/sbin/nginx -g daemon on; master_process on;"), "-g|daemon on; master_process on;");
+        assert_eq!(of("nginx -p /tmp/x -c a.conf -g pid /tmp/x/p; daemon on; -e log"), "-p|/tmp/x|-c|a.conf|-g|pid /tmp/x/p; daemon on;|-e|log");
+        assert_eq!(of("nginx -c/etc/a.conf -q"), "-c|/etc/a.conf");
+        assert_eq!(of("nginx"), "");
+    }
+}

@@ -1,0 +1,433 @@
+//! The keys directory: everything happens relative to its descriptor, nobody else's link is followed (K7), and what file
+//! system it is on is asked of the open directory, not of a path (K1).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstat, fstatat, futimens, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, LinkatFlags, Uid, UnlinkatFlags, fchown, geteuid, linkat, unlinkat};
+
+use crate::core::key::LONGEST;
+use crate::core::name::{Name, TEMPORARY_PREFIX};
+use crate::failure::{Failure, Outcome};
+use crate::sys::streams::{read_all, write_all};
+use crate::sys::{random, retry};
+
+/// The temporary name of what is about to become a slot. Fixed, because only the holder of the lock may make one.
+const INCOMING: &str = ".stek-new";
+/// The temporary name of what was a slot and is about to be destroyed.
+const OUTGOING: &str = ".stek-old";
+
+/// An open directory for key files.
+pub struct Directory {
+    descriptor: OwnedFd,
+    path: PathBuf,
+    in_memory: bool,
+}
+
+/// What stat(2) says about a file in the directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// The inode.
+    pub inode: u64,
+    /// Last change of content, which is what epochs are kept in; seconds since 1970.
+    pub mtime: i64,
+    /// Last change of content, links or times; seconds and nanoseconds since 1970.
+    pub ctime: (i64, i64),
+    /// Size in bytes.
+    pub size: usize,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub owner: u32,
+    /// Group.
+    pub group: u32,
+    /// A regular file, not a link, directory or device.
+    pub is_regular: bool,
+    /// A directory.
+    pub is_directory: bool,
+}
+
+impl From<FileStat> for Found {
+    // The types of these fields differ between systems.
+    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn from(stat: FileStat) -> Self {
+        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+        Self {
+            inode: stat.st_ino as u64,
+            mtime: stat.st_mtime as i64,
+            ctime: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            size: stat.st_size as usize,
+            mode: stat.st_mode as u32 & 0o7777,
+            owner: stat.st_uid,
+            group: stat.st_gid,
+            is_regular: kind == SFlag::S_IFREG,
+            is_directory: kind == SFlag::S_IFDIR,
+        }
+    }
+}
+
+impl Found {
+    /// The group that may read the file, if its group may.
+    #[must_use]
+    pub fn read_by_group(&self) -> Option<u32> {
+        (self.mode & 0o040 != 0).then_some(self.group)
+    }
+}
+
+/// Who may do what with a key file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits.
+    pub mode: u32,
+    /// Another owner than the one who runs this.
+    pub owner: Option<u32>,
+    /// Another group.
+    pub group: Option<u32>,
+}
+
+impl Access {
+    /// 0600, or 0640 with a group (K7).
+    #[must_use]
+    pub fn for_group(group: Option<u32>) -> Self {
+        Self { mode: if group.is_some() { 0o640 } else { 0o600 }, owner: None, group }
+    }
+}
+
+impl Directory {
+    /// Opens a directory for keys: our own or root's, writable by nobody else (K7), in memory unless `allow_disk` (K1).
+    pub fn open(path: &Path, allow_disk: bool) -> Outcome<Self> {
+        let shown = path.display();
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let descriptor = retry(|| open(path, flags, Mode::empty())).map_err(|errno| match errno {
+            Errno::ENOENT => Failure::system(format!("cannot open {shown}"), errno)
+                .hint("make it with 'stek mount', or name another one with -d or $STEK_DIR"),
+            Errno::ELOOP | Errno::ENOTDIR => {
+                Failure::refused(format!("{shown} is not a directory, or a symbolic link"))
+            }
+            errno => Failure::system(format!("cannot open {shown}"), errno),
+        })?;
+        let attempt = || format!("cannot look at {shown}");
+        let found: Found = fstat(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?.into();
+        if found.owner != 0 && found.owner != geteuid().as_raw() {
+            return Err(Failure::refused(format!("{shown} belongs to uid {}", found.owner))
+                .hint("keys are only safe in a directory of your own or root's"));
+        }
+        if found.mode & 0o022 != 0 {
+            return Err(Failure::refused(format!("{shown} is writable by others (mode {:04o})", found.mode))
+                .hint(format!("chmod 0700 {shown}")));
+        }
+        let in_memory = is_in_memory(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?;
+        if !in_memory && !allow_disk {
+            return Err(Failure::refused(format!("{shown} is not on tmpfs or ramfs, keys would reach a disk"))
+                .hint("use 'stek mount', or --allow-disk if you know better"));
+        }
+        Ok(Self { descriptor, path: path.to_owned(), in_memory })
+    }
+
+    /// The path it was opened by, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the descriptor away.
+    #[must_use]
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.descriptor
+    }
+
+    /// A file's path, for messages.
+    #[must_use]
+    pub fn shown(&self, file: &str) -> String {
+        self.path.join(file).display().to_string()
+    }
+
+    fn failed(&self, verb: &str, file: &str) -> impl FnOnce(Errno) -> Failure {
+        let attempt = format!("cannot {verb} {}", self.shown(file));
+        move |errno| Failure::system(attempt, errno)
+    }
+
+    /// The names of all files in it, in no order.
+    pub fn files(&self) -> Outcome<Vec<String>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let failed = |errno| Failure::system(format!("cannot list {}", self.path.display()), errno);
+        let own = retry(|| openat(&self.descriptor, ".", flags, Mode::empty())).map_err(failed)?;
+        let mut files = Vec::new();
+        for entry in Dir::from_fd(own).map_err(failed)?.iter() {
+            // A name that is not UTF-8 is none of ours.
+            if let Ok(file) = entry.map_err(failed)?.file_name().to_str()
+                && file != "."
+                && file != ".."
+            {
+                files.push(file.to_owned());
+            }
+        }
+        Ok(files)
+    }
+
+    /// What is there under a name, links not followed; `None` for nothing.
+    pub fn look(&self, file: &str) -> Outcome<Option<Found>> {
+        match fstatat(&self.descriptor, file, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(self.failed("look at", file)(errno)),
+        }
+    }
+
+    fn open_file(&self, file: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        retry(|| openat(&self.descriptor, file, flags, Mode::empty()))
+    }
+
+    /// Reads a file from its beginning into `buffer`; how many bytes came.
+    pub fn read(&self, file: &str, buffer: &mut [u8]) -> Outcome<usize> {
+        let descriptor = self.open_file(file, OFlag::O_RDONLY).map_err(self.failed("open", file))?;
+        read_all(descriptor.as_fd(), buffer).map_err(self.failed("read", file))
+    }
+
+    /// Sets a file's mtime, in seconds since 1970.
+    pub fn date(&self, file: &str, mtime: i64) -> Outcome {
+        let (keep, mtime) = times(mtime);
+        utimensat(&self.descriptor, file, &keep, &mtime, UtimensatFlags::NoFollowSymlink)
+            .map_err(self.failed("date", file))
+    }
+
+    /// Sets mode, owner and group of a file; the owners first, so that no wrong group ever reads it.
+    pub fn protect(&self, file: &str, access: Access) -> Outcome {
+        let descriptor = self.open_file(file, OFlag::O_RDONLY).map_err(self.failed("open", file))?;
+        protect(descriptor.as_fd(), access).map_err(self.failed("protect", file))
+    }
+
+    /// Puts `content` under the name `file`, atomically; what was there before is overwritten when `destroy` says its size.
+    ///
+    /// The caller holds the lock.
+    pub fn put_content(
+        &self,
+        file: &str,
+        content: &[u8],
+        mtime: Option<i64>,
+        access: Access,
+        destroy: Option<usize>,
+    ) -> Outcome {
+        self.or_sweep(|| {
+            self.create(INCOMING, content, mtime, access).map_err(self.failed("write", file))?;
+            self.replace(file, destroy)
+        })
+    }
+
+    /// Puts the file `from` under the name `file` as well, atomically; otherwise like [`Directory::put_content`].
+    pub fn put_link(&self, file: &str, from: &str, destroy: Option<usize>) -> Outcome {
+        self.or_sweep(|| {
+            self.link(from, INCOMING).map_err(self.failed("link", from))?;
+            self.replace(file, destroy)
+        })
+    }
+
+    /// Puts `content` under the name `file`, whole or not at all, and only if there is nothing of that name.
+    pub fn put_new(&self, file: &str, content: &[u8], access: Access) -> Outcome {
+        self.or_sweep(|| {
+            self.create(INCOMING, content, None, access).map_err(self.failed("write", file))?;
+            self.link(INCOMING, file).map_err(self.failed("write", file))?;
+            self.unlink(INCOMING).map_err(self.failed("remove", INCOMING))?;
+            self.settle(file)
+        })
+    }
+
+    fn replace(&self, file: &str, destroy: Option<usize>) -> Outcome {
+        if destroy.is_some() {
+            self.link(file, OUTGOING).map_err(self.failed("link", file))?;
+        }
+        retry(|| renameat(&self.descriptor, INCOMING, &self.descriptor, file)).map_err(self.failed("replace", file))?;
+        self.settle(file)?;
+        destroy.map_or(Ok(()), |size| self.destroy_file(OUTGOING, size).map_err(self.failed("destroy the former", file)))
+    }
+
+    /// On a disk: waits until the directory's change has reached it.
+    fn settle(&self, file: &str) -> Outcome {
+        if self.in_memory {
+            return Ok(());
+        }
+        retry(|| nix::unistd::fsync(&self.descriptor)).map_err(self.failed("sync", file))
+    }
+
+    fn create(&self, file: &str, content: &[u8], mtime: Option<i64>, access: Access) -> nix::Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let descriptor = retry(|| openat(&self.descriptor, file, flags, Mode::S_IRUSR | Mode::S_IWUSR))?;
+        if access != Access::for_group(None) {
+            protect(descriptor.as_fd(), access)?;
+        }
+        write_all(descriptor.as_fd(), content)?;
+        if let Some(mtime) = mtime {
+            let (keep, mtime) = times(mtime);
+            futimens(&descriptor, &keep, &mtime)?;
+        }
+        if !self.in_memory {
+            retry(|| nix::unistd::fsync(&descriptor))?;
+        }
+        Ok(())
+    }
+
+    fn link(&self, from: &str, to: &str) -> nix::Result<()> {
+        retry(|| linkat(&self.descriptor, from, &self.descriptor, to, LinkatFlags::empty()))
+    }
+
+    fn unlink(&self, file: &str) -> nix::Result<()> {
+        retry(|| unlinkat(&self.descriptor, file, UnlinkatFlags::NoRemoveDir))
+    }
+
+    /// Overwrites the first `size` bytes of a file in place, through every link to it, and unlinks it (K8).
+    ///
+    /// It is overwritten with random bytes, never with zeros: a server that opened the file just before would otherwise
+    /// accept tickets under a key that everybody knows (K2, K6).
+    fn destroy_file(&self, file: &str, size: usize) -> nix::Result<()> {
+        let descriptor = self.open_file(file, OFlag::O_WRONLY)?;
+        overwrite(descriptor.as_fd(), size)?;
+        if !self.in_memory {
+            retry(|| nix::unistd::fsync(&descriptor))?;
+        }
+        drop(descriptor);
+        self.unlink(file)
+    }
+
+    /// Overwrites and removes a file of the directory, whatever its size.
+    pub fn destroy(&self, file: &str) -> Outcome {
+        let Some(found) = self.look(file)? else { return Ok(()) };
+        let destroyed = if found.is_regular { self.destroy_file(file, found.size) } else { self.unlink(file) };
+        destroyed.map_err(self.failed("destroy", file))
+    }
+
+    /// Removes what a killed run left behind: temporary files. One that shares its inode with a slot is only a name too
+    /// many; any other holds a key that is in no slot any more, or was not yet, and is overwritten (K8).
+    ///
+    /// The caller holds the lock; `files` is the directory's listing.
+    pub fn sweep(&self, files: &[String]) -> Outcome {
+        let mut live: Option<Vec<u64>> = None;
+        for file in files.iter().filter(|file| file.starts_with(TEMPORARY_PREFIX)) {
+            let Some(found) = self.look(file)?.filter(|found| !found.is_directory) else { continue };
+            let live = match &live {
+                Some(live) => live,
+                None => live.insert(self.inodes(files)?),
+            };
+            if found.is_regular && !live.contains(&found.inode) {
+                self.destroy(file)?;
+            } else {
+                self.unlink(file).map_err(self.failed("remove", file))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The inodes of all files but temporary ones.
+    fn inodes(&self, files: &[String]) -> Outcome<Vec<u64>> {
+        let mut inodes = Vec::new();
+        for file in files.iter().filter(|file| !file.starts_with(TEMPORARY_PREFIX)) {
+            inodes.extend(self.look(file)?.map(|found| found.inode));
+        }
+        Ok(inodes)
+    }
+
+    /// Runs `work`; if it fails, sweeps up behind it. What the sweep cannot remove the next run will.
+    fn or_sweep(&self, work: impl FnOnce() -> Outcome) -> Outcome {
+        work().inspect_err(|_| {
+            if let Ok(files) = self.files() {
+                let _ = self.sweep(&files);
+            }
+        })
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// The time stamps that leave atime alone and set mtime.
+fn times(mtime: i64) -> (TimeSpec, TimeSpec) {
+    #[allow(clippy::unnecessary_cast)]
+    let seconds = mtime as nix::libc::time_t;
+    (TimeSpec::UTIME_OMIT, TimeSpec::new(seconds, 0))
+}
+
+fn protect(descriptor: BorrowedFd<'_>, access: Access) -> nix::Result<()> {
+    if access.owner.is_some() || access.group.is_some() {
+        retry(|| fchown(descriptor, access.owner.map(Uid::from_raw), access.group.map(Gid::from_raw)))?;
+    }
+    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation)]
+    let mode = Mode::from_bits_truncate(access.mode as libc::mode_t);
+    retry(|| fchmod(descriptor, mode))
+}
+
+fn overwrite(descriptor: BorrowedFd<'_>, size: usize) -> nix::Result<()> {
+    let mut left = size;
+    while left > 0 {
+        let noise = noise()?;
+        let length = left.min(noise.len());
+        write_all(descriptor, &noise[..length])?;
+        left -= length;
+    }
+    Ok(())
+}
+
+/// Random bytes to overwrite keys with. One block serves a whole run: nothing is ever encrypted under it.
+fn noise() -> nix::Result<&'static [u8; LONGEST]> {
+    static NOISE: OnceLock<[u8; LONGEST]> = OnceLock::new();
+    if let Some(noise) = NOISE.get() {
+        return Ok(noise);
+    }
+    let mut noise = [0; LONGEST];
+    random::fill(&mut noise).map_err(|_| Errno::EIO)?;
+    Ok(NOISE.get_or_init(|| noise))
+}
+
+/// Whether the open directory lies on tmpfs or ramfs. Magic numbers: linux/magic.h.
+#[cfg(target_os = "linux")]
+fn is_in_memory(directory: &OwnedFd) -> nix::Result<bool> {
+    const RAMFS: i64 = 0x8584_58f6;
+    let kind = nix::sys::statfs::fstatfs(directory)?.filesystem_type();
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+    Ok(kind == nix::sys::statfs::TMPFS_MAGIC || kind.0 as i64 & 0xffff_ffff == RAMFS)
+}
+
+/// Elsewhere nothing is known to be volatile; --allow-disk says that the administrator knows.
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_: &OwnedFd) -> nix::Result<bool> {
+    Ok(false)
+}
+
+/// The key sets of a directory.
+#[derive(Debug, Default)]
+pub struct KeySets(std::collections::BTreeMap<String, usize>);
+
+impl KeySets {
+    /// Finds them in the directory's listing.
+    #[must_use]
+    pub fn of(files: &[String]) -> Self {
+        let mut sets = std::collections::BTreeMap::<String, usize>::new();
+        for (name, slot) in files.iter().filter_map(|file| Name::of_slot_file(file)) {
+            match sets.get_mut(name) {
+                Some(highest) => *highest = slot.max(*highest),
+                None => drop(sets.insert(name.to_owned(), slot)),
+            }
+        }
+        Self(sets)
+    }
+
+    /// All NAMEs, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<Name> {
+        self.0.keys().filter_map(|name| Name::parse(name).ok()).collect()
+    }
+
+    /// The highest slot of a NAME that has a file; `None` if none has.
+    #[must_use]
+    pub fn highest(&self, name: &Name) -> Option<usize> {
+        self.0.get(name.as_str()).copied()
+    }
+}

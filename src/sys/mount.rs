@@ -1,0 +1,236 @@
+//! The keys directory as a file system of its own that never reaches a disk.
+//!
+//! tmpfs with `noswap` (Linux 6.4), else ramfs, which never swaps either but knows no size limit, else tmpfs. Where mount(2)
+//! is not allowed, as in most containers, a plain directory will do if it lies on tmpfs.
+
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, fchown};
+
+use crate::core::name::{Name, TEMPORARY_PREFIX};
+use crate::failure::{Failure, Outcome};
+use crate::sys::directory::Directory;
+use crate::sys::lock;
+
+/// What the keys directory is, after [`mount_keys`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// tmpfs mounted with `noswap`.
+    TmpfsWithoutSwap,
+    /// ramfs.
+    Ramfs,
+    /// tmpfs, which the kernel may swap out.
+    Tmpfs,
+    /// A plain directory on a tmpfs that is not ours.
+    Plain,
+}
+
+impl Kind {
+    /// Whether key bytes may get into swap, if there is any.
+    #[must_use]
+    pub const fn may_swap(self) -> bool {
+        matches!(self, Self::Tmpfs | Self::Plain)
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::TmpfsWithoutSwap => "tmpfs that is never swapped",
+            Self::Ramfs => "ramfs",
+            Self::Tmpfs => "tmpfs",
+            Self::Plain => "a directory on another tmpfs",
+        }
+    }
+}
+
+/// Makes `path` the keys directory, if it is not yet. `size` is the limit of a tmpfs as mount(8) takes it.
+pub fn mount_keys(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
+    let path = &absolute(path)?;
+    let shown = path.display();
+    let kind = match mounted_at(path)? {
+        Some(kind) => kind,
+        None => match make_directory(path)? {
+            Contents::Nothing => mount_first_possible(path, size)?,
+            // Only a plain directory can have keys in it and not be mounted. Mounting would hide them.
+            Contents::Keys => Kind::Plain,
+            Contents::Other(file) => {
+                return Err(Failure::refused(format!("{shown} holds something else: {file}"))
+                    .hint("name an empty directory with -d or $STEK_DIR, or move it away"));
+            }
+        },
+    };
+    let directory = Directory::open(path, false).map_err(|failure| match kind {
+        Kind::Plain => failure.hint("mounting is not allowed here; use a directory on a tmpfs, like /run or /dev/shm"),
+        _ => failure,
+    })?;
+    if let Some(group) = group {
+        fchown(directory.as_fd(), None, Some(Gid::from_raw(group)))
+            .map_err(|errno| Failure::system(format!("cannot give {shown} to the group"), errno))?;
+    }
+    let mode = if group.is_some() { 0o750 } else { 0o700 };
+    fchmod(directory.as_fd(), Mode::from_bits_truncate(mode))
+        .map_err(|errno| Failure::system(format!("cannot set the mode of {shown}"), errno))?;
+    Ok(kind)
+}
+
+/// Overwrites every key in `path`, and unmounts it or removes the plain directory; `false` if there was nothing to do.
+pub fn unmount_keys(path: &Path, allow_disk: bool) -> Outcome<bool> {
+    let shown = path.display();
+    if let Err(error) = std::fs::symlink_metadata(path) {
+        return if error.kind() == std::io::ErrorKind::NotFound {
+            Ok(false)
+        } else {
+            Err(Failure::io(format!("cannot look at {shown}"), &error))
+        };
+    }
+    let path = &absolute(path)?;
+    let is_mounted = mounted_at(path)?.is_some();
+    let directory = match Directory::open(path, allow_disk) {
+        Err(_) if !is_mounted && is_empty(path) => return Ok(false),
+        other => other?,
+    };
+    lock::take(&directory, lock::PATIENCE)?;
+    let files = directory.files()?;
+    for file in files.iter().filter(|file| is_ours(file)) {
+        directory.destroy(file)?;
+    }
+    // An open descriptor would keep it busy.
+    drop(directory);
+    if is_mounted {
+        umount2(path, MntFlags::UMOUNT_NOFOLLOW).map_err(|errno| {
+            Failure::system(format!("the keys are destroyed, but cannot unmount {shown}"), errno)
+                .hint("something uses it: fuser -vm DIRECTORY; then run this again")
+        })?;
+        return Ok(true);
+    }
+    match std::fs::remove_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) => Err(Failure::io(format!("the keys are destroyed, but cannot remove {shown}"), &error)
+            .hint("what is left in it is not stek's")),
+    }
+}
+
+/// Whether any swap is in use.
+#[must_use]
+pub fn swap_is_on() -> bool {
+    std::fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
+}
+
+fn mount_first_possible(path: &Path, size: &str) -> Outcome<Kind> {
+    let attempt = |kind: &str, data: &str| {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        mount(Some("stek"), path, Some(kind), flags, Some(data))
+    };
+    let failed = |errno| Failure::system(format!("cannot mount a tmpfs on {}", path.display()), errno);
+    let tmpfs = format!("mode=0700,size={size}");
+    match attempt("tmpfs", &format!("{tmpfs},noswap")) {
+        Ok(()) => return Ok(Kind::TmpfsWithoutSwap),
+        Err(Errno::EPERM | Errno::EACCES) => return Ok(Kind::Plain),
+        // EINVAL: the kernel does not know noswap, or not in this user namespace; or the size is wrong, which shows below.
+        Err(Errno::EINVAL | Errno::ENODEV) => {}
+        Err(errno) => return Err(failed(errno)),
+    }
+    if attempt("ramfs", "mode=0700").is_ok() {
+        return Ok(Kind::Ramfs);
+    }
+    match attempt("tmpfs", &tmpfs) {
+        Ok(()) => Ok(Kind::Tmpfs),
+        Err(Errno::EPERM | Errno::EACCES) => Ok(Kind::Plain),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+enum Contents {
+    Nothing,
+    Keys,
+    Other(String),
+}
+
+/// Makes the directory if it is missing; what is in it.
+fn make_directory(path: &Path) -> Outcome<Contents> {
+    let shown = path.display();
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(Failure::io(format!("cannot make {shown}"), &error));
+        }
+        _ => {}
+    }
+    // Whatever is there must be a directory of ours, on whatever file system: it is about to be covered.
+    let files = Directory::open(path, true)?.files()?;
+    Ok(match files.iter().find(|file| !is_ours(file)) {
+        Some(other) => Contents::Other(other.escape_debug().to_string()),
+        None if files.is_empty() => Contents::Nothing,
+        None => Contents::Keys,
+    })
+}
+
+fn is_ours(file: &str) -> bool {
+    file.starts_with(TEMPORARY_PREFIX) || Name::of_slot_file(file).is_some()
+}
+
+fn is_empty(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// What is mounted exactly at `path`; refuses what is no place for keys. Source of the format: proc_pid_mountinfo(5).
+fn mounted_at(path: &Path) -> Outcome<Option<Kind>> {
+    const TABLE: &str = "/proc/self/mountinfo";
+    if is_same_device_as_parent(path) {
+        return Ok(None);
+    }
+    let text = std::fs::read(TABLE).map_err(|error| Failure::io(format!("cannot read {TABLE}"), &error))?;
+    let text = String::from_utf8_lossy(&text);
+    let wanted = escaped(path);
+    let Some(line) = text.lines().rfind(|line| line.split(' ').nth(4) == Some(&wanted)) else { return Ok(None) };
+    let (_, file_system) = line.split_once(" - ").unwrap_or_default();
+    let mut fields = file_system.split(' ');
+    let (kind, options) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
+    match kind {
+        "tmpfs" if options.split(',').any(|option| option == "noswap") => Ok(Some(Kind::TmpfsWithoutSwap)),
+        "tmpfs" => Ok(Some(Kind::Tmpfs)),
+        "ramfs" => Ok(Some(Kind::Ramfs)),
+        other => Err(Failure::refused(format!("{} is a mounted {other}, not tmpfs or ramfs", path.display()))
+            .hint("name another directory with -d or $STEK_DIR")),
+    }
+}
+
+/// Spares a look at the table for what cannot be a mount point.
+fn is_same_device_as_parent(path: &Path) -> bool {
+    let device = |path: &Path| std::fs::symlink_metadata(path).ok().map(|found| found.dev());
+    match (device(path), path.parent().and_then(device)) {
+        (Some(own), Some(parent)) => own == parent,
+        (None, _) => true,
+        _ => false,
+    }
+}
+
+/// A path as the mount table writes it: blanks and the backslash in octal.
+fn escaped(path: &Path) -> String {
+    let mut text = String::new();
+    for c in path.to_string_lossy().chars() {
+        match c {
+            ' ' => text.push_str("\\040"),
+            '\t' => text.push_str("\\011"),
+            '\n' => text.push_str("\\012"),
+            '\\' => text.push_str("\\134"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// The path with every link of its parent resolved; its last component as it is.
+fn absolute(path: &Path) -> Outcome<PathBuf> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Failure::refused(format!("{} is no place for keys", path.display())));
+    };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let parent = parent.canonicalize().map_err(|error| Failure::io(format!("cannot find {}", parent.display()), &error))?;
+    Ok(parent.join(name))
+}

@@ -1,0 +1,154 @@
+//! Other processes: what /proc says of them, signals through a pidfd, running and executing programs, and the environment.
+
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::sys::startup;
+
+/// An environment variable, if it is set and UTF-8.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A process that is held fast: its number cannot come to mean another one.
+pub struct Process {
+    /// Its process id.
+    pub id: u32,
+    handle: Option<OwnedFd>,
+}
+
+/// What /proc/PID/stat says of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Process id.
+    pub id: u32,
+    /// The parent's process id.
+    pub parent: u32,
+    /// When it began, in clock ticks since boot.
+    pub start: u64,
+}
+
+impl Process {
+    /// Takes hold of a process by its id; `None` if there is none.
+    ///
+    /// By pidfd_open(2) (Linux 5.3); before that only the id is kept.
+    pub fn open(id: u32) -> Outcome<Option<Self>> {
+        let number = libc::pid_t::try_from(id).map_err(|_| Failure::refused(format!("{id} is no process id")))?;
+        // SAFETY: pidfd_open(2) takes two numbers and touches no memory.
+        let handle = unsafe { libc::syscall(libc::SYS_pidfd_open, number, 0) };
+        match Errno::result(handle) {
+            Ok(handle) => {
+                #[allow(clippy::cast_possible_truncation)]
+                // SAFETY: the kernel just made this descriptor, with close-on-exec set; nothing else owns it.
+                let handle = unsafe { OwnedFd::from_raw_fd(handle as i32) };
+                Ok(Some(Self { id, handle: Some(handle) }))
+            }
+            Err(Errno::ESRCH) => Ok(None),
+            Err(Errno::ENOSYS | Errno::EPERM) => Ok(status(id).map(|_| Self { id, handle: None })),
+            Err(errno) => Err(Failure::system(format!("cannot open process {id}"), errno)),
+        }
+    }
+
+    /// Sends it SIGHUP.
+    pub fn hang_up(&self) -> Outcome {
+        let sent = match &self.handle {
+            Some(handle) => {
+                let none = std::ptr::null::<libc::siginfo_t>();
+                // SAFETY: a null siginfo is allowed; the other arguments are numbers.
+                unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGHUP, none, 0) }
+            }
+            // SAFETY: kill(2) takes two numbers; the id is one, since `open` took it.
+            None => unsafe { libc::kill(self.id.cast_signed(), libc::SIGHUP) }.into(),
+        };
+        Errno::result(sent).map(drop).map_err(|errno| match errno {
+            Errno::ESRCH => Failure::new(Exit::NoServer, format!("process {} ended just now", self.id)),
+            errno => Failure::system(format!("cannot signal process {}", self.id), errno),
+        })
+    }
+}
+
+/// Reads /proc/PID/stat; `None` if the process is gone.
+#[must_use]
+pub fn status(id: u32) -> Option<Status> {
+    let text = std::fs::read(format!("/proc/{id}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    // The command name stands in parentheses and may hold anything; the last one ends it. proc(5): field 4 is
+    // the parent, field 22 the start time.
+    let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
+    let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
+    let start = fields.nth(17)?.parse().ok()?;
+    (state != "Z").then_some(Status { id, parent, start })
+}
+
+/// All processes that have this parent.
+#[must_use]
+pub fn children(parent: u32) -> Vec<Status> {
+    // proc(5): only there if the kernel has CONFIG_PROC_CHILDREN; otherwise every process is asked.
+    if let Ok(ids) = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")) {
+        return ids.split_ascii_whitespace().filter_map(|id| status(id.parse().ok()?)).collect();
+    }
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    ids.filter_map(status).filter(|status| status.parent == parent).collect()
+}
+
+/// What a process calls itself: its arguments, or the title that it wrote over them, NUL bytes as spaces.
+#[must_use]
+pub fn title(id: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    let bytes: Vec<u8> = bytes.into_iter().map(|b| if b == 0 { b' ' } else { b }).collect();
+    String::from_utf8_lossy(&bytes).trim_end().to_owned()
+}
+
+/// When a process began at the latest, in seconds and nanoseconds since 1970 by today's clock: /proc counts in ticks, so
+/// the moment is the end of its tick.
+#[must_use]
+pub fn start_time(status: Status) -> Option<(i64, i64)> {
+    const NANOSECONDS: i128 = 1_000_000_000;
+    // SAFETY: sysconf(3) takes a number and touches no memory.
+    let ticks = i128::from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) });
+    let since_boot = (i128::from(status.start) + 1) * NANOSECONDS / ticks.max(1);
+    let clock = |id| nix::time::clock_gettime(id).ok();
+    let nanoseconds = |time: nix::sys::time::TimeSpec| i128::from(time.tv_sec()) * NANOSECONDS + i128::from(time.tv_nsec());
+    let now = nanoseconds(clock(nix::time::ClockId::CLOCK_REALTIME)?);
+    let boot = nanoseconds(clock(nix::time::ClockId::CLOCK_BOOTTIME)?);
+    let start = now - boot + since_boot;
+    Some((i64::try_from(start.div_euclid(NANOSECONDS)).ok()?, i64::try_from(start.rem_euclid(NANOSECONDS)).ok()?))
+}
+
+/// Runs a process's own program, from its own working directory, with other arguments; whether it succeeded, and what it
+/// wrote to standard error.
+pub fn run_program_of(id: u32, arguments: &[String]) -> Outcome<(bool, String)> {
+    // The link leads to the very file that runs, even if a newer one has taken its place.
+    let mut command = Command::new(format!("/proc/{id}/exe"));
+    if let Ok(program) = std::fs::read_link(format!("/proc/{id}/exe")) {
+        std::os::unix::process::CommandExt::arg0(&mut command, program);
+    }
+    if std::fs::metadata(format!("/proc/{id}/cwd")).is_ok_and(|cwd| cwd.is_dir()) {
+        command.current_dir(format!("/proc/{id}/cwd"));
+    }
+    let output = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+    let output = output.map_err(|error| Failure::io(format!("cannot run the program of process {id}"), &error))?;
+    Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).trim_end().to_owned()))
+}
+
+/// Executes a program in place of this one, with one more variable, and everything given back as the shell gave it.
+/// Comes back only with the reason why it could not.
+#[must_use]
+pub fn execute(words: &[CString], variable: (&str, &str)) -> Failure {
+    let Some(program) = words.first() else { return Failure::usage("a program to run is needed") };
+    // SAFETY: this process has one thread.
+    unsafe { std::env::set_var(variable.0, variable.1) };
+    startup::give_back();
+    let Err(errno) = nix::unistd::execvp(program, words);
+    let exit = if errno == Errno::ENOENT { Exit::NotFound } else { Exit::CannotExecute };
+    let shown = PathBuf::from(OsString::from_vec(program.as_bytes().to_vec()));
+    Failure::new(exit, format!("cannot execute {}: {}", shown.display(), errno.desc()))
+}
