@@ -93,7 +93,7 @@ fn key_from_input() -> Outcome<(Secret, usize)> {
         return Err(Failure::refused("a key is not read from a terminal").hint("use a pipe: stek genkey | stek install NAME"));
     }
     let mut input = Secret::new()?;
-    let length = streams::read_in(&mut input[..LONGEST_TEXT + 1])?;
+    let length = streams::read_in(&mut input[..=LONGEST_TEXT])?;
     let mut page = Secret::new()?;
     let (head, _) = page.split_first_chunk_mut::<LONGEST>().ok_or_else(|| Failure::new(Exit::System, "no room for the key"))?;
     let refused = |what: &str| Failure::refused(format!("the key on standard input is {what}"));
@@ -146,7 +146,7 @@ fn into_slot(
         shared |= former.is_some_and(|former| former.inode == found.inode);
         refuse_twin(directory, other, &mut page, key, at.0 == name.as_str())?;
     }
-    if former.is_some() && directory.read(&target, &mut page[..LONGEST + 1])? == key.len() && page[..key.len()] == *key {
+    if former.is_some() && directory.read(&target, &mut page[..=LONGEST])? == key.len() && page[..key.len()] == *key {
         call.tell(settings, format_args!("{name}: slot {slot} has this key already"));
         return Ok(Exit::Done);
     }
@@ -161,7 +161,7 @@ fn into_slot(
 /// One key in two key sets joins two trust zones (CVE-2025-23419), and twice in one it is no rotation; a key name
 /// twice makes servers try the wrong key (K6).
 fn refuse_twin(directory: &Directory, other: &str, page: &mut Secret, key: &[u8], same_name: bool) -> Outcome {
-    let length = directory.read(other, &mut page[..LONGEST + 1])?;
+    let length = directory.read(other, &mut page[..=LONGEST])?;
     let theirs = &page[..length.min(LONGEST)];
     if length < NAME_LENGTH || (theirs[..NAME_LENGTH] != key[..NAME_LENGTH] && theirs[NAME_LENGTH..] != key[NAME_LENGTH..]) {
         return Ok(());

@@ -39,8 +39,7 @@ pub struct Applet {
 }
 
 /// The shared options of every applet that makes or moves keys.
-pub const KEY_OPTIONS: &[&str] =
-    &["--dir", "--period", "--slots", "--size", "--group", "--allow-disk", "--verbose"];
+pub const KEY_OPTIONS: &[&str] = &["--dir", "--period", "--slots", "--size", "--group", "--allow-disk", "--verbose"];
 
 impl Applet {
     /// Finds an applet by its exact name.
@@ -234,7 +233,9 @@ mod tests {
             assert!(applet.shared.iter().all(|long| Shared::get_args_info().flags.iter().any(|f| f.long == *long)));
             let flags = applet.flags();
             for (at, flag) in flags.iter().enumerate() {
-                let same = |other: &&FlagInfo<'_>| other.long == flag.long || (flag.short.is_some() && other.short == flag.short);
+                let same = |other: &&FlagInfo<'_>| {
+                    other.long == flag.long || (flag.short.is_some() && other.short == flag.short)
+                };
                 assert!(!flags[..at].iter().any(same), "{} {}", applet.name, flag.long);
                 assert_ne!(flag.short, Some('h'));
             }

@@ -139,7 +139,9 @@ fn letters<'a>(
 /// # Errors
 /// It is not UTF-8; in words for a person.
 pub fn utf8(argument: &OsStr) -> Result<&str, String> {
-    argument.to_str().ok_or_else(|| format!("argument '{}' is not valid UTF-8", argument.to_string_lossy().escape_debug()))
+    argument
+        .to_str()
+        .ok_or_else(|| format!("argument '{}' is not valid UTF-8", argument.to_string_lossy().escape_debug()))
 }
 
 /// Bytes as an argument.
@@ -174,7 +176,10 @@ mod tests {
             assert_eq!(of(words, false).unwrap().options, three(), "{words:?}");
         }
         let grouped = of(&["-qvn3"], false).unwrap();
-        assert_eq!(grouped.options.iter().map(|(long, _)| *long).collect::<Vec<_>>(), ["--quiet", "--verbose", "--slots"]);
+        assert_eq!(
+            grouped.options.iter().map(|(long, _)| *long).collect::<Vec<_>>(),
+            ["--quiet", "--verbose", "--slots"]
+        );
     }
 
     #[test]
@@ -187,7 +192,9 @@ mod tests {
 
     #[test]
     fn wrong_options_are_refused() {
-        for words in [&["-x"][..], &["--quiet=1"], &["--slots"], &["-n"], &["--slot", "3"], &["-qx"], &["---"], &["--="]] {
+        for words in
+            [&["-x"][..], &["--quiet=1"], &["--slots"], &["-n"], &["--slot", "3"], &["-qx"], &["---"], &["--="]]
+        {
             assert!(of(words, false).is_err(), "{words:?}");
         }
         assert!(of(&["--slots="], false).unwrap().options[0].1.as_deref() == Some(""));

@@ -73,14 +73,30 @@ mod tests {
 
     #[test]
     fn units_are_read() {
-        for (text, expected) in [("12h", 43200), ("30m", 1800), ("1d", 86400), ("90s", 90), ("3600", 3600), ("7d", 604_800)] {
+        for (text, expected) in
+            [("12h", 43200), ("30m", 1800), ("1d", 86400), ("90s", 90), ("3600", 3600), ("7d", 604_800)]
+        {
             assert_eq!(Period::parse(text).unwrap().start(1), expected, "{text}");
         }
     }
 
     #[test]
     fn everything_else_is_refused() {
-        for bad in ["", "0", "h", "-1", "+1", "1.5h", "8d", "12 h", "1w", "99999999999999999999", "9223372036854775807d", "12H", "é"] {
+        for bad in [
+            "",
+            "0",
+            "h",
+            "-1",
+            "+1",
+            "1.5h",
+            "8d",
+            "12 h",
+            "1w",
+            "99999999999999999999",
+            "9223372036854775807d",
+            "12H",
+            "é",
+        ] {
             assert!(Period::parse(bad).is_err(), "{bad}");
         }
     }

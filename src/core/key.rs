@@ -98,7 +98,7 @@ fn different_bytes(part: &[u8]) -> usize {
 /// The key name in hex, the only part of a key that is ever printed.
 #[must_use]
 pub fn name_in_hex(name: &[u8; NAME_LENGTH]) -> String {
-    name.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", base16ct::HexDisplay(name))
 }
 
 /// The text forms of a key.

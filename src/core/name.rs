@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn other_files_are_no_slots() {
-        for other in ["a.key", "a.01.key", "a.101.key", "a.-1.key", "a.1.pem", ".1.key", ".stek-new", "a..key", "a.x.key"] {
+        for other in
+            ["a.key", "a.01.key", "a.101.key", "a.-1.key", "a.1.pem", ".1.key", ".stek-new", "a..key", "a.x.key"]
+        {
             assert_eq!(Name::of_slot_file(other), None, "{other}");
         }
     }

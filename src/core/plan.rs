@@ -249,7 +249,8 @@ mod tests {
                             Some((Seen { inode: self.made.into(), epoch, usable: true }, self.made))
                         }
                     };
-                    let still_held = old.is_some_and(|old| self.slots.iter().flatten().any(|s| s.0.inode == old.0.inode));
+                    let still_held =
+                        old.is_some_and(|old| self.slots.iter().flatten().any(|s| s.0.inode == old.0.inode));
                     assert_eq!(destroy, old.is_some() && !still_held, "destroys exactly what is no longer held (K8)");
                 }
             }
@@ -363,7 +364,8 @@ mod tests {
     /// Any directory: slots missing, broken, misdated by a little or by years.
     fn any_model() -> impl Strategy<Value = Model> {
         let epoch = prop_oneof![6 => 90_i64..112, 1 => Just(0), 1 => Just(1_000_000), 1 => Just(-5)];
-        let slot = prop_oneof![6 => epoch.prop_map(|e| Some((e, true))), 1 => Just(Some((100, false))), 1 => Just(None)];
+        let slot =
+            prop_oneof![6 => epoch.prop_map(|e| Some((e, true))), 1 => Just(Some((100, false))), 1 => Just(None)];
         proptest::collection::vec(slot, 3..8).prop_map(|slots| Model::new(&slots))
     }
 

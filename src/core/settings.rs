@@ -10,19 +10,19 @@ use super::name::{LAST_SLOT, Name};
 /// options that applets share
 #[derive(ArgsInfo, FromArgs, Debug, Default)]
 pub struct Shared {
-    /// the keys directory ($STEK_DIR, default /run/stek)
+    /// the keys directory ($`STEK_DIR`, default /run/stek)
     #[argh(option, short = 'd', arg_name = "DIR")]
     pub dir: Option<String>,
-    /// how long a key encrypts: 12h, 30m, 1d or seconds ($STEK_PERIOD, default 12h)
+    /// how long a key encrypts: 12h, 30m, 1d or seconds ($`STEK_PERIOD`, default 12h)
     #[argh(option, short = 'p', arg_name = "PERIOD")]
     pub period: Option<String>,
-    /// encrypting and previous slots together ($STEK_SLOTS, default 3); next is one more
+    /// encrypting and previous slots together ($`STEK_SLOTS`, default 3); next is one more
     #[argh(option, short = 'n', arg_name = "NUMBER")]
     pub slots: Option<String>,
-    /// size of new keys: 80 (AES-256) or 48 (AES-128) bytes ($STEK_SIZE, default 80)
+    /// size of new keys: 80 (AES-256) or 48 (AES-128) bytes ($`STEK_SIZE`, default 80)
     #[argh(option, short = 's', arg_name = "BYTES")]
     pub size: Option<String>,
-    /// the group that may read the keys, by name or number ($STEK_GROUP, default none)
+    /// the group that may read the keys, by name or number ($`STEK_GROUP`, default none)
     #[argh(option, short = 'g', arg_name = "GROUP")]
     pub group: Option<String>,
     /// let keys lie on a file system that is not tmpfs or ramfs
@@ -114,9 +114,10 @@ impl Settings {
             .and_then(Size::of)
             .ok_or_else(|| format!("{origin}'{size}' is no key size: 80 and 48 bytes are"))?;
         let names = value(None, "STEK_NAMES")?.unwrap_or_default();
-        let names = names.0.split_whitespace().map(|name| {
-            Name::parse(name).map_err(|wrong| format!("{}'{}': {wrong}", names.1, name.escape_debug()))
-        });
+        let names = names
+            .0
+            .split_whitespace()
+            .map(|name| Name::parse(name).map_err(|wrong| format!("{}'{}': {wrong}", names.1, name.escape_debug())));
         Ok(Self {
             directory,
             period,
@@ -153,9 +154,8 @@ mod tests {
     use super::*;
 
     fn with(options: Shared, environment: &[(&str, &str)], file: &str) -> Result<Settings, String> {
-        let variable = |wanted: &str| {
-            environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
-        };
+        let variable =
+            |wanted: &str| environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
         Settings::resolve(options, &variable, &|| Some(file.to_owned()))
     }
 
@@ -184,7 +184,13 @@ mod tests {
 
     #[test]
     fn wrong_values_are_named_with_their_origin() {
-        for (name, value) in [("STEK_SLOTS", "1"), ("STEK_SLOTS", "101"), ("STEK_SIZE", "64"), ("STEK_PERIOD", "0"), ("STEK_NAMES", "a/b")] {
+        for (name, value) in [
+            ("STEK_SLOTS", "1"),
+            ("STEK_SLOTS", "101"),
+            ("STEK_SIZE", "64"),
+            ("STEK_PERIOD", "0"),
+            ("STEK_NAMES", "a/b"),
+        ] {
             let wrong = with(Shared::default(), &[(name, value)], "").unwrap_err();
             assert!(wrong.starts_with(&format!("${name}: ")), "{wrong}");
         }

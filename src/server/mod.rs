@@ -21,8 +21,11 @@ pub struct Server {
     /// Where the process id of its master stands, unless said otherwise.
     pub pid_file: &'static str,
     /// Finds the running server by its pid file; `None` if it does not run.
-    pub find: fn(pid_file: &str) -> Outcome<Option<Box<dyn Running>>>,
+    pub find: Find,
 }
+
+/// Finds a running server by its pid file.
+pub type Find = fn(pid_file: &str) -> Outcome<Option<Box<dyn Running>>>;
 
 /// A server that runs.
 pub trait Running {

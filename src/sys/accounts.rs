@@ -19,12 +19,13 @@ pub fn id((file, kind): Accounts, account: &str) -> Outcome<u32> {
     let text = std::fs::read(file).map_err(|error| Failure::io(format!("cannot read {file}"), &error))?;
     String::from_utf8_lossy(&text)
         .lines()
-        .filter_map(|line| {
+        .find_map(|line| {
             let mut fields = line.split(':');
             (fields.next()? == account).then(|| fields.nth(1)?.parse().ok())?
         })
-        .next()
-        .ok_or_else(|| unknown(kind, account).hint(format!("only names in {file} are known here; a number always works")))
+        .ok_or_else(|| {
+            unknown(kind, account).hint(format!("only names in {file} are known here; a number always works"))
+        })
 }
 
 fn unknown(kind: &str, account: &str) -> Failure {

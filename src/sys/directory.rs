@@ -245,7 +245,8 @@ impl Directory {
         }
         retry(|| renameat(&self.descriptor, INCOMING, &self.descriptor, file)).map_err(self.failed("replace", file))?;
         self.settle(file)?;
-        destroy.map_or(Ok(()), |size| self.destroy_file(OUTGOING, size).map_err(self.failed("destroy the former", file)))
+        destroy
+            .map_or(Ok(()), |size| self.destroy_file(OUTGOING, size).map_err(self.failed("destroy the former", file)))
     }
 
     /// On a disk: waits until the directory's change has reached it.

@@ -13,7 +13,7 @@ use crate::sys::directory::Directory;
 /// The variable by which `stek lock` tells applets inside which descriptor holds the lock.
 pub const VARIABLE: &str = "STEK_LOCK";
 /// How long applets wait for the lock. Far longer than any rotation takes, far shorter than a person waits.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Takes the directory's lock, for as long as `directory` is open. Already held by a `stek lock` around this process, it is shared.
 pub fn take(directory: &Directory, patience: Duration) -> Outcome {

@@ -178,7 +178,7 @@ fn is_empty(path: &Path) -> bool {
     std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// What is mounted exactly at `path`; refuses what is no place for keys. Source of the format: proc_pid_mountinfo(5).
+/// What is mounted exactly at `path`; refuses what is no place for keys. Source of the format: `proc_pid_mountinfo(5)`.
 fn mounted_at(path: &Path) -> Outcome<Option<Kind>> {
     const TABLE: &str = "/proc/self/mountinfo";
     if is_same_device_as_parent(path) {
@@ -231,6 +231,7 @@ fn absolute(path: &Path) -> Outcome<PathBuf> {
         return Err(Failure::refused(format!("{} is no place for keys", path.display())));
     };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    let parent = parent.canonicalize().map_err(|error| Failure::io(format!("cannot find {}", parent.display()), &error))?;
+    let parent =
+        parent.canonicalize().map_err(|error| Failure::io(format!("cannot find {}", parent.display()), &error))?;
     Ok(parent.join(name))
 }

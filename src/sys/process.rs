@@ -38,7 +38,7 @@ pub struct Status {
 impl Process {
     /// Takes hold of a process by its id; `None` if there is none.
     ///
-    /// By pidfd_open(2) (Linux 5.3); before that only the id is kept.
+    /// By `pidfd_open(2)` (Linux 5.3); before that only the id is kept.
     pub fn open(id: u32) -> Outcome<Option<Self>> {
         let number = libc::pid_t::try_from(id).map_err(|_| Failure::refused(format!("{id} is no process id")))?;
         // SAFETY: pidfd_open(2) takes two numbers and touches no memory.
@@ -116,7 +116,8 @@ pub fn start_time(status: Status) -> Option<(i64, i64)> {
     let ticks = i128::from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) });
     let since_boot = (i128::from(status.start) + 1) * NANOSECONDS / ticks.max(1);
     let clock = |id| nix::time::clock_gettime(id).ok();
-    let nanoseconds = |time: nix::sys::time::TimeSpec| i128::from(time.tv_sec()) * NANOSECONDS + i128::from(time.tv_nsec());
+    let nanoseconds =
+        |time: nix::sys::time::TimeSpec| i128::from(time.tv_sec()) * NANOSECONDS + i128::from(time.tv_nsec());
     let now = nanoseconds(clock(nix::time::ClockId::CLOCK_REALTIME)?);
     let boot = nanoseconds(clock(nix::time::ClockId::CLOCK_BOOTTIME)?);
     let start = now - boot + since_boot;

@@ -38,8 +38,10 @@ impl Pool {
         self.used += size.bytes();
         let key = &mut self.page[at..at + size.bytes()];
         match key::weakness(key) {
-            Some(weakness) => Err(Failure::new(Exit::System, format!("getrandom gave a key that is {}", weakness.words()))
-                .hint("do not use this machine for keys before you know why")),
+            Some(weakness) => {
+                Err(Failure::new(Exit::System, format!("getrandom gave a key that is {}", weakness.words()))
+                    .hint("do not use this machine for keys before you know why"))
+            }
             None => Ok(key),
         }
     }
