@@ -97,7 +97,7 @@ fn aligned(lines: &[Line]) -> String {
         return String::new();
     }
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max("NAME".len());
-    let mut text = format!("{:width$}  SLOT  ROLE      {:32}  {:>7}  SIZE\n", "NAME", "KEY NAME", "AGE");
+    let mut text = format!("{:width$}  SLOT  ROLE      {:32}  {:>7}  SIZE\n", "NAME", "KEYNAME", "AGE");
     for line in lines {
         let Line { name, slot, key_name, age, size, .. } = line;
         let (role, age) = (role(*slot), for_people(*age));

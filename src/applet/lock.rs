@@ -9,7 +9,8 @@ use argh::{ArgsInfo, FromArgs};
 use super::{Applet, Call};
 use crate::core::duration;
 use crate::failure::{Exit, Outcome};
-use crate::sys::{lock, process};
+use crate::sys::lock::{self, Held};
+use crate::sys::process;
 
 /// This applet.
 pub const APPLET: Applet = Applet {
@@ -50,8 +51,11 @@ fn run(call: &Call) -> Outcome<Exit> {
         return Err(call.usage("a PROGRAM to run is needed"));
     }
     let directory = call.directory(&settings)?;
-    lock::take(&directory, patience)?;
+    let held = lock::take(&directory, patience)?;
     call.tell(&settings, format_args!("holding {}", directory.path().display()));
-    let descriptor = lock::pass_on(directory)?;
-    Err(process::execute(&words, (lock::VARIABLE, &descriptor)))
+    let descriptor = match held {
+        Held::Taken => Some(lock::pass_on(directory)?),
+        Held::Inherited => None,
+    };
+    Err(process::execute(&words, descriptor.as_deref().map(|descriptor| (lock::VARIABLE, descriptor))))
 }

@@ -88,6 +88,11 @@ impl Applet {
     }
 }
 
+/// The long names of the options of one struct.
+fn own_flags(info: CommandInfoWithArgs) -> Vec<&'static str> {
+    info.flags.iter().map(|flag| flag.long).collect()
+}
+
 const HELP_COLUMN: usize = 24;
 
 /// Breaks text into lines of 80 columns, each but the first indented.
@@ -128,7 +133,11 @@ impl Call {
 
     /// The applet's own options.
     pub fn options<T: FromArgs + ArgsInfo>(&self) -> Outcome<T> {
-        T::from_args(&[self.applet.name], &self.split.words(T::get_args_info().flags))
+        self.options_among(&own_flags(T::get_args_info()))
+    }
+
+    fn options_among<T: FromArgs>(&self, accepted: &[&str]) -> Outcome<T> {
+        T::from_args(&[self.applet.name], &self.split.words(accepted))
             .map_err(|exit| self.usage(exit.output.trim().replace('\n', " ")))
     }
 
@@ -138,7 +147,8 @@ impl Call {
             let path = process::variable(settings::FILE.1).unwrap_or_else(|| settings::FILE.0.to_owned());
             std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         };
-        Settings::resolve(self.options::<Shared>()?, &process::variable, &file).map_err(|wrong| self.usage(wrong))
+        Settings::resolve(self.options_among(self.applet.shared)?, &process::variable, &file)
+            .map_err(|wrong| self.usage(wrong))
     }
 
     /// A failure for wrong usage, with the hint where to read on.

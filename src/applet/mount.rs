@@ -6,7 +6,8 @@ use argh::{ArgsInfo, FromArgs};
 
 use super::{Applet, Call};
 use crate::failure::{Exit, Outcome};
-use crate::sys::{accounts, mount, startup};
+use crate::sys::mount::{self, Kind};
+use crate::sys::{accounts, startup};
 
 /// This applet.
 pub const APPLET: Applet = Applet {
@@ -38,8 +39,8 @@ fn run(call: &Call) -> Outcome<Exit> {
     startup::exact_modes();
     let kind = mount::mount_keys(Path::new(&settings.directory), &size, group)?;
     call.tell(&settings, format_args!("{} is {}", settings.directory, kind.words()));
-    if kind.may_swap() && mount::swap_is_on() {
-        call.warn(format_args!("{} is {}, and swap is on: keys may get into it", settings.directory, kind.words()));
+    if kind == Kind::Plain || (kind == Kind::Tmpfs && mount::swap_is_on()) {
+        call.warn(format_args!("{} is {}: should swap be on, keys may get into it", settings.directory, kind.words()));
     }
     Ok(Exit::Done)
 }

@@ -44,8 +44,8 @@ impl Split {
 
     /// The options among `accepted`, as argh takes them: `--slots`, `4`, `--verbose`.
     #[must_use]
-    pub fn words(&self, accepted: &[FlagInfo<'_>]) -> Vec<&str> {
-        let mine = self.options.iter().filter(|(long, _)| accepted.iter().any(|flag| flag.long == *long));
+    pub fn words(&self, accepted: &[&str]) -> Vec<&str> {
+        let mine = self.options.iter().filter(|(long, _)| accepted.contains(long));
         mine.flat_map(|(long, value)| std::iter::once(*long).chain(value.as_deref())).collect()
     }
 }

@@ -15,15 +15,24 @@ pub const VARIABLE: &str = "STEK_LOCK";
 /// How long applets wait for the lock. Far longer than any rotation takes, far shorter than a person waits.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Takes the directory's lock, for as long as `directory` is open. Already held by a `stek lock` around this process, it is shared.
-pub fn take(directory: &Directory, patience: Duration) -> Outcome {
+/// How this process came to hold the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It took it, and holds it as long as the directory is open.
+    Taken,
+    /// A `stek lock` around it did, and the descriptor that [`VARIABLE`] names is inherited.
+    Inherited,
+}
+
+/// Takes the directory's lock, or shares the one that a `stek lock` around this process holds.
+pub fn take(directory: &Directory, patience: Duration) -> Outcome<Held> {
     if is_inherited(directory) {
-        return Ok(());
+        return Ok(Held::Inherited);
     }
     let deadline = Instant::now() + patience;
     loop {
         match flock(directory.as_fd()) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Held::Taken),
             Err(Errno::EINTR) => {}
             Err(Errno::EWOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
             Err(Errno::EWOULDBLOCK) => {

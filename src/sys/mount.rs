@@ -31,12 +31,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether key bytes may get into swap, if there is any.
-    #[must_use]
-    pub const fn may_swap(self) -> bool {
-        matches!(self, Self::Tmpfs | Self::Plain)
-    }
-
     /// In words.
     #[must_use]
     pub const fn words(self) -> &'static str {

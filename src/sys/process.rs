@@ -140,13 +140,15 @@ pub fn run_program_of(id: u32, arguments: &[String]) -> Outcome<(bool, String)> 
     Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).trim_end().to_owned()))
 }
 
-/// Executes a program in place of this one, with one more variable, and everything given back as the shell gave it.
-/// Comes back only with the reason why it could not.
+/// Executes a program in place of this one, perhaps with one more variable, and everything given back as the shell gave
+/// it. Comes back only with the reason why it could not.
 #[must_use]
-pub fn execute(words: &[CString], variable: (&str, &str)) -> Failure {
+pub fn execute(words: &[CString], variable: Option<(&str, &str)>) -> Failure {
     let Some(program) = words.first() else { return Failure::usage("a program to run is needed") };
-    // SAFETY: this process has one thread.
-    unsafe { std::env::set_var(variable.0, variable.1) };
+    if let Some((name, value)) = variable {
+        // SAFETY: this process has one thread.
+        unsafe { std::env::set_var(name, value) };
+    }
     startup::give_back();
     let Err(errno) = nix::unistd::execvp(program, words);
     let exit = if errno == Errno::ENOENT { Exit::NotFound } else { Exit::CannotExecute };
