@@ -89,7 +89,7 @@ impl Applet {
 }
 
 /// The long names of the options of one struct.
-fn own_flags(info: CommandInfoWithArgs) -> Vec<&'static str> {
+fn own_flags(info: &CommandInfoWithArgs) -> Vec<&'static str> {
     info.flags.iter().map(|flag| flag.long).collect()
 }
 
@@ -133,7 +133,7 @@ impl Call {
 
     /// The applet's own options.
     pub fn options<T: FromArgs + ArgsInfo>(&self) -> Outcome<T> {
-        self.options_among(&own_flags(T::get_args_info()))
+        self.options_among(&own_flags(&T::get_args_info()))
     }
 
     fn options_among<T: FromArgs>(&self, accepted: &[&str]) -> Outcome<T> {

@@ -1,19 +1,23 @@
 //! `rotate`: compares what is in the slots with what the clock wants, and makes the difference good.
 
+use std::time::Duration;
+
 use argh::{ArgsInfo, FromArgs};
 use zeroize::Zeroize;
 
-use super::{Applet, Call, KEY_OPTIONS};
+use super::{Applet, Call, KEY_OPTIONS, reload};
 use crate::core::key::{self, LONGEST, Weakness};
-use crate::core::name::{NEXT, Name};
+use crate::core::name::{CURRENT, NEXT, Name};
 use crate::core::plan::{self, Plan};
 use crate::core::settings::Settings;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::server::Running;
 use crate::sys::apply::{KeySet, Making};
 use crate::sys::directory::{Directory, Found, KeySets};
 use crate::sys::random::Pool;
 use crate::sys::secret::Secret;
-use crate::sys::{accounts, clock, lock, startup, streams};
+use crate::sys::{accounts, lock, startup, streams};
+use crate::sys::clock::Moment;
 
 /// This applet.
 pub const APPLET: Applet = Applet {
@@ -34,10 +38,20 @@ struct Options {
     /// print the moves on standard output and make none
     #[argh(switch)]
     dry_run: bool,
+    /// let a next key encrypt only once this server, if it runs, has read it
+    #[argh(option, arg_name = "SERVER")]
+    known_to: Option<String>,
+    /// where the process id of that server stands (default /run/nginx.pid)
+    #[argh(option, arg_name = "FILE")]
+    pid_file: Option<String>,
 }
 
 fn run(call: &Call) -> Outcome<Exit> {
-    let Options { force, dry_run } = call.options()?;
+    let Options { force, dry_run, known_to, pid_file } = call.options()?;
+    let server = known_to.as_deref().map(|server| reload::server(call, server)).transpose()?;
+    if server.is_none() && pid_file.is_some() {
+        return Err(call.usage("--pid-file needs --known-to"));
+    }
     let settings = call.settings()?;
     let group = settings.group.as_deref().map(|group| accounts::id(accounts::GROUPS, group)).transpose()?;
     startup::exact_modes();
@@ -57,10 +71,18 @@ fn run(call: &Call) -> Outcome<Exit> {
             .hint("name a key set: stek rotate example.com, or set STEK_NAMES in /etc/default/stek"));
     }
 
+    let now = Moment::now();
+    let running = match server.map(|server| reload::find(server, pid_file.as_deref())) {
+        None => None,
+        Some(Err(failure)) if failure.exit == Exit::NoServer => None,
+        Some(found) => Some(found?),
+    };
     let mut run = Run {
         call,
+        running,
         making: Making { size: settings.size, period: settings.period, group },
-        epoch: settings.period.epoch(clock::now()),
+        now,
+        epoch: settings.period.epoch(now.seconds()),
         settings: &settings,
         directory: &directory,
         force,
@@ -85,15 +107,20 @@ fn run(call: &Call) -> Outcome<Exit> {
     Ok(exit)
 }
 
+/// How far a file's change may lie ahead of the clock before it is more than a small correction of that clock.
+const STEP: Duration = Duration::from_secs(2);
 /// After so many NAMEs with failing system calls a run gives up.
 const PATIENCE: u32 = 5;
 
 /// What is the same for all NAMEs of one run.
 struct Run<'a> {
     call: &'a Call,
+    /// The server that next keys must be known to.
+    running: Option<Box<dyn Running>>,
     settings: &'a Settings,
     directory: &'a Directory,
     making: Making,
+    now: Moment,
     epoch: i64,
     force: bool,
     dry_run: bool,
@@ -109,6 +136,12 @@ impl Run<'_> {
         self.refuse_foreign(&set)?;
         let period = self.settings.period;
         let mut plan = plan::rotation(&set.seen(period, None), self.epoch, self.force);
+        if plan.promotes_next() && self.is_unknown(&set) {
+            // K4: the rotation waits for the reload. Going on would push keys that the server uses out of their slots.
+            self.call.tell(self.settings, format_args!("{name}: the server has not read the next key yet"));
+            let current = set.found[CURRENT].map_or(self.epoch, |current| period.epoch(current.mtime));
+            plan = plan::rotation(&set.seen(period, None), current.min(self.epoch), false);
+        }
         if plan.promotes_next()
             && let Some(weakness) = self.weakness_of_next(name)?
         {
@@ -118,6 +151,14 @@ impl Run<'_> {
         let Plan { moves, next_was_missing } = plan;
         if next_was_missing {
             self.call.warn(format!("{name}: there was no next key to rotate to; the current one stays until servers know one"));
+        }
+        for (slot, found) in set.found.iter().enumerate() {
+            let Some(found) = found.filter(|found| found.changed > self.now.after(STEP)) else { continue };
+            // A change in the future, from a clock that went back, would look newer than any reload until then.
+            if !self.dry_run {
+                self.directory.date(&name.slot_file(slot), found.mtime)?;
+            }
+            self.say(name, format_args!("touch {slot}"))?;
         }
         for (slot, access) in set.unprotected(self.making.group) {
             if !self.dry_run {
@@ -132,6 +173,14 @@ impl Run<'_> {
             self.say(name, step)?;
         }
         Ok(())
+    }
+
+    /// Whether the server that was named runs and began to serve before the next key was there.
+    fn is_unknown(&self, set: &KeySet<'_>) -> bool {
+        match (&self.running, set.found[CURRENT], set.found[NEXT]) {
+            (Some(running), Some(_), Some(next)) => !running.knows(next.changed),
+            _ => false,
+        }
     }
 
     /// Says what was done, or in a dry run what would be.

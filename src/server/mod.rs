@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::failure::Outcome;
+use crate::sys::clock::Moment;
 
 macro_rules! servers {
     ($($name:ident)*) => {
@@ -20,18 +21,27 @@ pub struct Server {
     pub name: &'static str,
     /// Where the process id of its master stands, unless said otherwise.
     pub pid_file: &'static str,
-    /// Finds the running server by its pid file; `None` if it does not run.
+    /// Finds the running server.
     pub find: Find,
 }
 
-/// Finds a running server by its pid file.
-pub type Find = fn(pid_file: &str) -> Outcome<Option<Box<dyn Running>>>;
+/// Finds a running server by its pid file. If it does not run the failure has [`Exit::NoServer`](crate::failure::Exit).
+pub type Find = fn(pid_file: &str) -> Outcome<Box<dyn Running>>;
+
+/// How exactly the time stamps of files and the starts of processes are known: a file's may lie a jiffy before the change
+/// (10 ms at HZ=100), a start is counted in hundredths of a second.
+pub const TICK: Duration = Duration::from_millis(10);
 
 /// A server that runs.
 pub trait Running {
-    /// When the oldest of the processes that take new connections began, in seconds and nanoseconds since 1970; `None` if
-    /// there is none. Keys that changed later are not known to it.
-    fn serving_since(&self) -> Option<(i64, i64)>;
+    /// When the oldest of the processes that take new connections began, to [`TICK`]; `None` if there is none.
+    fn serving_since(&self) -> Option<Moment>;
+
+    /// Whether every process that takes new connections began after keys changed at this moment. In doubt it says no, and
+    /// the server is reloaded once more.
+    fn knows(&self, changed: Moment) -> bool {
+        self.serving_since().is_some_and(|since| since >= changed.after(TICK))
+    }
 
     /// Tests its configuration, which is `config` or the one it was started with. The failure carries the server's words.
     fn test(&self, config: Option<&str>) -> Outcome;

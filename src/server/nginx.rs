@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Running, Server};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::sys::clock::Moment;
 use crate::sys::process::{self, Process, Status};
 
 /// nginx. Debian's pid file.
@@ -25,28 +26,32 @@ struct Master {
     command_line: String,
 }
 
-fn find(pid_file: &str) -> Outcome<Option<Box<dyn Running>>> {
-    let text = match std::fs::read_to_string(pid_file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Failure::io(format!("cannot read {pid_file}"), &error)),
-    };
+fn find(pid_file: &str) -> Outcome<Box<dyn Running>> {
+    let absent = |why: String| Failure::new(Exit::NoServer, format!("nginx does not run: {why}"));
+    let text = std::fs::read_to_string(pid_file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            absent(format!("there is no {pid_file}")).hint("name another pid file with --pid-file, or start nginx")
+        }
+        _ => Failure::io(format!("cannot read {pid_file}"), &error),
+    })?;
     if text.trim().is_empty() {
-        return Ok(None);
+        return Err(absent(format!("{pid_file} is empty")));
     }
     let id = text.trim().parse().ok().filter(|id| *id > 1).ok_or_else(|| {
         Failure::refused(format!("{pid_file} holds no process id")).hint("name nginx's pid file with --pid-file")
     })?;
     // First hold the process fast, then look who it is: the number cannot come to mean another one in between.
-    let Some(process) = Process::open(id)? else { return Ok(None) };
+    let process = Process::open(id)?.ok_or_else(|| absent(format!("{pid_file} names process {id}, which has ended")))?;
+    if !process::is_trusted(id) {
+        return Err(absent(format!("process {id} in {pid_file} is neither root's nor ours"))
+            .hint("the file is left over; or run stek as the user that nginx's master runs as"));
+    }
     let title = process::title(id);
-    let Some((program, command_line)) = title.split_once(MASTER_TITLE).filter(|(program, _)| PROGRAMS.contains(program))
-    else {
-        return Err(Failure::new(Exit::NoServer, format!("process {id} in {pid_file} is not nginx's master"))
-            .hint("the file is left over, or names another program"));
-    };
-    let _ = program;
-    Ok(Some(Box::new(Master { process, command_line: command_line.to_owned() })))
+    let master = title.split_once(MASTER_TITLE).filter(|(program, _)| PROGRAMS.contains(program));
+    let (_, command_line) = master.ok_or_else(|| {
+        absent(format!("process {id} in {pid_file} is not its master")).hint("the file is left over, or names another program")
+    })?;
+    Ok(Box::new(Master { process, command_line: command_line.to_owned() }))
 }
 
 impl Master {
@@ -60,8 +65,8 @@ impl Master {
 }
 
 impl Running for Master {
-    fn serving_since(&self) -> Option<(i64, i64)> {
-        self.workers().into_iter().filter_map(process::start_time).min()
+    fn serving_since(&self) -> Option<Moment> {
+        self.workers().into_iter().map(process::start_time).min()
     }
 
     fn test(&self, config: Option<&str>) -> Outcome {

@@ -1,12 +1,63 @@
 //! The one place that asks what time it is.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+const NANOSECONDS: i128 = 1_000_000_000;
+
+/// A moment in nanoseconds since 1970, by the clock that also stamps files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(i128);
+
+impl Moment {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(read(ClockId::CLOCK_REALTIME))
+    }
+
+    /// A time stamp: seconds since 1970, and nanoseconds.
+    #[must_use]
+    pub fn stamp(seconds: i64, nanoseconds: i64) -> Self {
+        Self(i128::from(seconds) * NANOSECONDS + i128::from(nanoseconds))
+    }
+
+    /// So long after the machine booted, by today's clock.
+    #[must_use]
+    pub fn since_boot(passed: Duration) -> Self {
+        Self(
+            read(ClockId::CLOCK_REALTIME) - read(ClockId::CLOCK_BOOTTIME)
+                + i128::try_from(passed.as_nanos()).unwrap_or(0),
+        )
+    }
+
+    /// So much later.
+    #[must_use]
+    pub fn after(self, passed: Duration) -> Self {
+        Self(self.0 + i128::try_from(passed.as_nanos()).unwrap_or(0))
+    }
+
+    /// How long it is from `self` to `later`; zero if that is earlier.
+    #[must_use]
+    pub fn until(self, later: Self) -> Duration {
+        u64::try_from(later.0 - self.0).map_or(Duration::ZERO, Duration::from_nanos)
+    }
+
+    /// In seconds since 1970; negative before.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        i64::try_from(self.0.div_euclid(NANOSECONDS)).unwrap_or(i64::MAX)
+    }
+}
 
 /// Now, in seconds since 1970; negative before.
 #[must_use]
 pub fn now() -> i64 {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |s| -s - 1),
-    }
+    Moment::now().seconds()
+}
+
+/// Reads a clock. These two cannot fail: they exist since Linux 2.6.39.
+fn read(clock: ClockId) -> i128 {
+    clock_gettime(clock).map_or(0, |time| i128::from(time.tv_sec()) * NANOSECONDS + i128::from(time.tv_nsec()))
 }

@@ -15,6 +15,7 @@ use nix::unistd::{Gid, LinkatFlags, Uid, UnlinkatFlags, fchown, geteuid, linkat,
 use crate::core::key::LONGEST;
 use crate::core::name::{Name, TEMPORARY_PREFIX};
 use crate::failure::{Failure, Outcome};
+use crate::sys::clock::Moment;
 use crate::sys::streams::{read_all, write_all};
 use crate::sys::{random, retry};
 
@@ -37,8 +38,8 @@ pub struct Found {
     pub inode: u64,
     /// Last change of content, which is what epochs are kept in; seconds since 1970.
     pub mtime: i64,
-    /// Last change of content, links or times; seconds and nanoseconds since 1970.
-    pub ctime: (i64, i64),
+    /// Last change of content, links or times. Links and renames move it, and nobody can set it.
+    pub changed: Moment,
     /// Size in bytes.
     pub size: usize,
     /// Permission bits.
@@ -61,7 +62,7 @@ impl From<FileStat> for Found {
         Self {
             inode: stat.st_ino as u64,
             mtime: stat.st_mtime as i64,
-            ctime: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            changed: Moment::stamp(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
             size: stat.st_size as usize,
             mode: stat.st_mode as u32 & 0o7777,
             owner: stat.st_uid,

@@ -5,10 +5,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
 use crate::failure::{Exit, Failure, Outcome};
+use crate::sys::clock::Moment;
 use crate::sys::startup;
 
 /// An environment variable, if it is set and UTF-8.
@@ -87,6 +89,20 @@ pub fn status(id: u32) -> Option<Status> {
     (state != "Z").then_some(Status { id, parent, start })
 }
 
+/// Whether a process is root's or our own in every respect: real, effective, saved and file system user.
+///
+/// Of anybody else's process neither the title nor the program can be believed. The owner of /proc/PID would not do: it is
+/// root for every process that made itself undumpable, and a set-user-id program keeps the arguments that its caller chose.
+#[must_use]
+pub fn is_trusted(id: u32) -> bool {
+    let own = nix::unistd::geteuid().as_raw();
+    let text = std::fs::read(format!("/proc/{id}/status")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let Some(users) = text.lines().find_map(|line| line.strip_prefix("Uid:")) else { return false };
+    let are = |wanted: u32| users.split_ascii_whitespace().all(|user| user.parse() == Ok(wanted));
+    are(0) || are(own)
+}
+
 /// All processes that have this parent.
 #[must_use]
 pub fn children(parent: u32) -> Vec<Status> {
@@ -107,21 +123,13 @@ pub fn title(id: u32) -> String {
     String::from_utf8_lossy(&bytes).trim_end().to_owned()
 }
 
-/// When a process began at the latest, in seconds and nanoseconds since 1970 by today's clock: /proc counts in ticks, so
-/// the moment is the end of its tick.
+/// When a process began, to the tick of the clock in which /proc counts; the beginning of that tick.
 #[must_use]
-pub fn start_time(status: Status) -> Option<(i64, i64)> {
-    const NANOSECONDS: i128 = 1_000_000_000;
+pub fn start_time(status: Status) -> Moment {
     // SAFETY: sysconf(3) takes a number and touches no memory.
-    let ticks = i128::from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) });
-    let since_boot = (i128::from(status.start) + 1) * NANOSECONDS / ticks.max(1);
-    let clock = |id| nix::time::clock_gettime(id).ok();
-    let nanoseconds =
-        |time: nix::sys::time::TimeSpec| i128::from(time.tv_sec()) * NANOSECONDS + i128::from(time.tv_nsec());
-    let now = nanoseconds(clock(nix::time::ClockId::CLOCK_REALTIME)?);
-    let boot = nanoseconds(clock(nix::time::ClockId::CLOCK_BOOTTIME)?);
-    let start = now - boot + since_boot;
-    Some((i64::try_from(start.div_euclid(NANOSECONDS)).ok()?, i64::try_from(start.rem_euclid(NANOSECONDS)).ok()?))
+    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1);
+    let whole = Duration::from_secs(status.start / ticks);
+    Moment::since_boot(whole + Duration::from_secs(status.start % ticks) / u32::try_from(ticks).unwrap_or(u32::MAX))
 }
 
 /// Runs a process's own program, from its own working directory, with other arguments; whether it succeeded, and what it
