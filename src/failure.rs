@@ -54,7 +54,9 @@ impl Failure {
 
     /// A system call failed: `cannot write /run/stek/a.1.key: No space left on device`.
     pub fn system(attempt: impl std::fmt::Display, errno: nix::errno::Errno) -> Self {
-        Self::new(Exit::System, format!("{attempt}: {}", errno.desc()))
+        let error = std::io::Error::from(errno).to_string();
+        let words = error.split(" (os error").next().unwrap_or_default();
+        Self::new(Exit::System, format!("{attempt}: {words}"))
     }
 
     /// The same from an error of the standard library.

@@ -51,6 +51,10 @@ fn run(call: &Call) -> Outcome<Exit> {
             .hint("use a pipe: stek genkey | stek install NAME, or a file: -o FILE"));
     }
 
+    if output.is_none() && !settings.allow_disk && streams::out_is_on_disk() {
+        call.warn("standard output is a file on a disk, where the key stays readable after it is removed");
+    }
+
     let mut pool = Pool::new()?;
     let mut text = Secret::new()?;
     let length = {

@@ -8,21 +8,22 @@ use super::key::Size;
 use super::name::{LAST_SLOT, Name};
 
 /// options that applets share
+#[allow(clippy::doc_markdown)] // the comments are also the help text
 #[derive(ArgsInfo, FromArgs, Debug, Default)]
 pub struct Shared {
-    /// the keys directory ($`STEK_DIR`, default /run/stek)
+    /// the keys directory ($STEK_DIR, default /run/stek)
     #[argh(option, short = 'd', arg_name = "DIR")]
     pub dir: Option<String>,
-    /// how long a key encrypts: 12h, 30m, 1d or seconds ($`STEK_PERIOD`, default 12h)
+    /// how long a key encrypts: 12h, 30m, 1d or seconds ($STEK_PERIOD, default 12h)
     #[argh(option, short = 'p', arg_name = "PERIOD")]
     pub period: Option<String>,
-    /// encrypting and previous slots together ($`STEK_SLOTS`, default 3); next is one more
+    /// encrypting and previous slots together ($STEK_SLOTS, default 3); next is one more
     #[argh(option, short = 'n', arg_name = "NUMBER")]
     pub slots: Option<String>,
-    /// size of new keys: 80 (AES-256) or 48 (AES-128) bytes ($`STEK_SIZE`, default 80)
+    /// size of new keys: 80 (AES-256) or 48 (AES-128) bytes ($STEK_SIZE, default 80)
     #[argh(option, short = 's', arg_name = "BYTES")]
     pub size: Option<String>,
-    /// the group that may read the keys, by name or number ($`STEK_GROUP`, default none)
+    /// the group that may read the keys, by name or number ($STEK_GROUP, default none)
     #[argh(option, short = 'g', arg_name = "GROUP")]
     pub group: Option<String>,
     /// let keys lie on a file system that is not tmpfs or ramfs

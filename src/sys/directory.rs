@@ -390,16 +390,16 @@ fn noise() -> nix::Result<&'static [u8; LONGEST]> {
 
 /// Whether the open directory lies on tmpfs or ramfs. Magic numbers: linux/magic.h.
 #[cfg(target_os = "linux")]
-fn is_in_memory(directory: &OwnedFd) -> nix::Result<bool> {
+pub(super) fn is_in_memory(descriptor: impl AsFd) -> nix::Result<bool> {
     const RAMFS: i64 = 0x8584_58f6;
-    let kind = nix::sys::statfs::fstatfs(directory)?.filesystem_type();
+    let kind = nix::sys::statfs::fstatfs(descriptor)?.filesystem_type();
     #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
     Ok(kind == nix::sys::statfs::TMPFS_MAGIC || kind.0 as i64 & 0xffff_ffff == RAMFS)
 }
 
 /// Elsewhere nothing is known to be volatile; --allow-disk says that the administrator knows.
 #[cfg(not(target_os = "linux"))]
-fn is_in_memory(_: &OwnedFd) -> nix::Result<bool> {
+pub(super) fn is_in_memory(_: impl AsFd) -> nix::Result<bool> {
     Ok(false)
 }
 

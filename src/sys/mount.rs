@@ -46,6 +46,15 @@ impl Kind {
 /// Makes `path` the keys directory, if it is not yet. `size` is the limit of a tmpfs as mount(8) takes it.
 pub fn mount_keys(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
     let path = &absolute(path)?;
+    let was_there = std::fs::symlink_metadata(path).is_ok();
+    mount_at(path, size, group).inspect_err(|_| {
+        if !was_there {
+            let _ = std::fs::remove_dir(path);
+        }
+    })
+}
+
+fn mount_at(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
     let shown = path.display();
     let kind = match mounted_at(path)? {
         Some(kind) => kind,
@@ -101,6 +110,8 @@ pub fn unmount_keys(path: &Path, allow_disk: bool) -> Outcome<bool> {
             Failure::system(format!("the keys are destroyed, but cannot unmount {shown}"), errno)
                 .hint("something uses it: fuser -vm DIRECTORY; then run this again")
         })?;
+        // The bare mount point would look like a keys directory. Where it cannot go, it was not ours.
+        let _ = std::fs::remove_dir(path);
         return Ok(true);
     }
     match std::fs::remove_dir(path) {

@@ -161,5 +161,5 @@ pub fn execute(words: &[CString], variable: Option<(&str, &str)>) -> Failure {
     let Err(errno) = nix::unistd::execvp(program, words);
     let exit = if errno == Errno::ENOENT { Exit::NotFound } else { Exit::CannotExecute };
     let shown = PathBuf::from(OsString::from_vec(program.as_bytes().to_vec()));
-    Failure::new(exit, format!("cannot execute {}: {}", shown.display(), errno.desc()))
+    Failure { exit, ..Failure::system(format!("cannot execute {}", shown.display()), errno) }
 }

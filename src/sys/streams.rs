@@ -5,8 +5,10 @@ use std::io::IsTerminal;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 
 use crate::failure::{Failure, Outcome};
+use crate::sys::directory::{Found, is_in_memory};
 use crate::sys::{retry, startup};
 
 /// Writes all of `bytes` to standard output.
@@ -28,6 +30,14 @@ pub fn write_error(line: &str) {
 #[must_use]
 pub fn out_is_terminal() -> bool {
     !startup::was_closed(1) && std::io::stdout().is_terminal()
+}
+
+/// Whether standard output is a file on a file system that is not in memory. The shell opened it, so K1 can only warn.
+#[must_use]
+pub fn out_is_on_disk() -> bool {
+    let out = std::io::stdout();
+    let is_file = fstat(&out).is_ok_and(|stat| Found::from(stat).is_regular);
+    is_file && !is_in_memory(&out).unwrap_or(true)
 }
 
 /// Whether standard input is a terminal.

@@ -1,0 +1,95 @@
+# stek: build, install, try, test. GNU make; see README.md.
+
+PREFIX     = /usr
+SBINDIR    = $(PREFIX)/sbin
+MANDIR     = $(PREFIX)/share/man
+DOCDIR     = $(PREFIX)/share/doc/stek
+SYSCONFDIR = /etc
+DESTDIR    =
+
+CARGO   ?= cargo
+INSTALL ?= install
+
+# A compiler installed by rustup is found without the profile that names it.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# The binary lies in target/<triple of this host>/release; see .cargo/config.toml.
+TARGET = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+BIN    = $(firstword $(wildcard $(TARGET)/*/release/stek))
+
+# Files that are shell scripts, for lint.
+SCRIPTS = contrib/init.d/stek $(wildcard contrib/dev/* contrib/demo/run bench/run bench/*.sh tests/sh/run tests/sh/*.sh)
+
+sbindir = $(DESTDIR)$(SBINDIR)
+man8dir = $(DESTDIR)$(MANDIR)/man8
+docdir  = $(DESTDIR)$(DOCDIR)
+etcdir  = $(DESTDIR)$(SYSCONFDIR)
+
+DOCS = README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE
+
+.PHONY: all install uninstall demo test lint bench clean
+
+all:
+	$(CARGO) build --release --locked
+
+# The init script and the cron file name the binary; they are changed where it goes elsewhere.
+# An existing default file stays: it is the administrator's.
+install:
+	@test -x '$(BIN)' || { echo 'make install: no binary: run make first' >&2; exit 1; }
+	$(INSTALL) -d '$(sbindir)' '$(man8dir)' '$(docdir)' '$(etcdir)/init.d' '$(etcdir)/cron.d' '$(etcdir)/default'
+	$(INSTALL) -m 755 '$(BIN)' '$(sbindir)/.stek.new'
+	mv -f '$(sbindir)/.stek.new' '$(sbindir)/stek'
+	for a in $$('$(BIN)' --list); do ln -sf stek "$(sbindir)/stek-$$a" || exit 1; done
+	$(INSTALL) -m 644 man/stek.8 '$(man8dir)/stek.8'
+	for a in $$('$(BIN)' --list); do ln -sf stek.8 "$(man8dir)/stek-$$a.8" || exit 1; done
+	$(INSTALL) -m 644 $(DOCS) '$(docdir)'
+	sed 's|/usr/sbin/stek|$(SBINDIR)/stek|g' contrib/init.d/stek >'$(etcdir)/init.d/stek'
+	chmod 755 '$(etcdir)/init.d/stek'
+	sed 's|/usr/sbin/stek|$(SBINDIR)/stek|g' contrib/cron/stek >'$(etcdir)/cron.d/stek'
+	chmod 644 '$(etcdir)/cron.d/stek'
+	@if test -e '$(etcdir)/default/stek'; then \
+		cmp -s contrib/default/stek '$(etcdir)/default/stek' || \
+		echo 'make install: $(etcdir)/default/stek was changed and is left as it is'; \
+	else \
+		$(INSTALL) -m 644 contrib/default/stek '$(etcdir)/default/stek'; \
+	fi
+
+# The keys stay: stop first (service stek stop) to destroy them.
+uninstall:
+	rm -f '$(sbindir)/stek' '$(man8dir)/stek.8' '$(etcdir)/init.d/stek' '$(etcdir)/cron.d/stek'
+	for l in '$(sbindir)'/stek-* '$(man8dir)'/stek-*.8; do \
+		case "$$(readlink "$$l")" in stek|stek.8) rm -f "$$l" ;; esac; \
+	done
+	for d in $(DOCS); do rm -f "$(docdir)/$$d"; done
+	-test ! -d '$(docdir)' || rmdir '$(docdir)'
+	@if cmp -s contrib/default/stek '$(etcdir)/default/stek'; then \
+		rm -f '$(etcdir)/default/stek'; \
+	elif test -e '$(etcdir)/default/stek'; then \
+		echo 'make uninstall: $(etcdir)/default/stek was changed and is left'; \
+	fi
+
+demo:
+	@contrib/dev/need demo
+	@$(CARGO) build --quiet --release --locked
+	@contrib/demo/run
+
+test:
+	@contrib/dev/need test
+	@CARGO='$(CARGO)' contrib/dev/test
+
+lint:
+	@contrib/dev/need lint
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	shellcheck -x -s sh $(SCRIPTS)
+	shellcheck -s bash .ci/run
+	checkbashisms $(SCRIPTS)
+	mandoc -T lint -W warning man/stek.8
+
+bench:
+	@contrib/dev/need bench
+	@$(CARGO) build --quiet --release --locked
+	@bench/run
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,121 @@
+#!/bin/sh
+# docs: help, manual page, README and default file say the same
+# shells: dash
+# shellcheck source=tests/sh/lib.sh
+. "${0%/*}/lib.sh"
+
+root=$here/../..
+man=$root/man/stek.8
+
+# The lines of a section (Sh) or subsection (Ss) of the page
+part() { awk -v head=".$1 $2" '/^\.S[hs] /{on = ($0 == head); next} on' "$man"; }
+section() { awk -v head=".Sh $1" '/^\.Sh /{on = ($0 == head); next} on' "$man"; }
+# The long options in it: mdoc writes them "Fl -name"
+man_options() { sed 's/\\&//g' | grep -o 'Fl -[a-z][a-z-]*' | sed 's/^Fl -//' | sort -u; }
+help_options() { grep -o -e '--[a-z][a-z-]*' | sed 's/^--//' | sort -u; }
+
+test_list_is_sorted() {
+    ok stek --list
+    sort -c "$T/out"
+}
+test_help_lists_the_applets() {
+    for a in $(stek --list); do
+        stek help | grep "^ *$a  *[a-z]" >/dev/null || fail "stek help: no $a"
+    done
+}
+test_man_has_the_applets() {
+    stek --list | sort >"$T/wanted"
+    section APPLETS | sed -n 's/^\.Ss \([a-z]*\)$/\1/p' | sort >"$T/got"
+    equal 'applets in the manual page' "$(cat "$T/got")" "$(cat "$T/wanted")"
+    section SYNOPSIS | sed -n 's/^\.Nm stek \([a-z]*\)$/\1/p' | sort -u >"$T/got"
+    equal 'applets in its synopsis' "$(cat "$T/got")" "$(cat "$T/wanted")"
+}
+test_readme_has_the_applets() {
+    # shellcheck disable=SC2016
+    sed -n '/^| applet/,/^$/s/^| `\([a-z]*\)`.*/\1/p' "$root/README.md" | sort >"$T/got"
+    equal 'applets in the README' "$(cat "$T/got")" "$(stek --list)"
+}
+test_man_has_every_option() {
+    part Ss 'Common options' | man_options >"$T/common"
+    for a in $(stek --list); do
+        ok stek help "$a"
+        help_options <"$T/out" >"$T/help"
+        part Ss "$a" | man_options | cat - "$T/common" | sort -u >"$T/man"
+        equal "options of $a in help, not in the manual page" "$(comm -23 "$T/help" "$T/man")" ""
+    done
+}
+test_man_has_no_other_option() {
+    for a in $(stek --list); do
+        stek help "$a" | help_options >"$T/help"
+        part Ss "$a" | sed -n 's/^\.It //p' | man_options >"$T/man"
+        equal "options of $a in the manual page, not in help" "$(comm -13 "$T/help" "$T/man")" ""
+    done
+    stek --help | help_options >"$T/help"
+    part Ss 'Without an applet' | sed -n 's/^\.It //p' | man_options >"$T/man"
+    equal 'options of stek itself' "$(comm -13 "$T/help" "$T/man")" ""
+}
+test_short_options_agree() {
+    # in help: "-d, --dir"; in the page: ".It Fl d , Fl -dir". All applets know -h, and help does not repeat it.
+    {
+        part Ss 'Common options'
+        section APPLETS
+    } | sed -n 's/^\.It Fl \([a-z]\) , Fl -\([a-z-]*\).*/-\1 --\2/p' | grep -v -e '-h --help' | sort -u >"$T/man"
+    for a in $(stek --list); do
+        stek help "$a" | grep -o -e '-[a-z], --[a-z][a-z-]*' | tr -d ,
+    done | sort -u >"$T/help"
+    equal 'pairs of options' "$(cat "$T/help")" "$(cat "$T/man")"
+    for a in $(stek --list); do ok stek "$a" -h; done
+}
+test_options_in_scripts_exist() {
+    for f in contrib/init.d/stek contrib/cron/stek README.md; do
+        grep -o 'stek [a-z]* [^|&;`]*' "$root/$f" | sed 's/^stek //' | while read -r a rest; do
+            stek --list | grep -x -e "$a" >/dev/null || continue
+            [ "$a" != lock ] || continue
+            for o in $(printf '%s\n' "$rest" | help_options); do
+                stek help "$a" | help_options | grep -x -e "$o" >/dev/null || fail "$f: stek $a has no --$o"
+            done
+        done
+    done
+}
+test_settings() {
+    sed -n 's/^#\(STEK_[A-Z]*\)=.*/\1/p' "$root/contrib/default/stek" | sort >"$T/default"
+    equal 'settings' "$(tr '\n' ' ' <"$T/default")" 'STEK_DIR STEK_GROUP STEK_NAMES STEK_PERIOD STEK_SIZE STEK_SLOTS '
+    sed -n 's/^export \(STEK_NAMES .*\)/\1/p' "$root/contrib/init.d/stek" | tr ' ' '\n' | sort >"$T/init"
+    same "$T/default" "$T/init"
+    section ENVIRONMENT | sed -n 's/^\.It Ev //p' | sort >"$T/man"
+    equal 'in the manual page alone' "$(comm -13 "$T/default" "$T/man" | tr '\n' ' ')" 'STEK_DEFAULT_FILE STEK_LOCK '
+    equal 'not in the manual page' "$(comm -23 "$T/default" "$T/man")" ''
+    # nothing is set, and nothing says ENABLED
+    equal 'lines in effect' "$(grep -v -e '^#' -e '^$' "$root/contrib/default/stek")" ''
+    ! grep ENABLED "$root/contrib/default/stek" >/dev/null || fail ENABLED
+}
+test_default_values_are_the_defaults() {
+    # the commented values, but for names and directory, put in force change nothing
+    unset STEK_DIR STEK_PERIOD
+    { echo "STEK_DIR=$DIR"; echo STEK_NAMES=a; } >"$T/none"
+    { cat "$T/none"; sed -n 's/^#\(STEK_\)/\1/p' "$root/contrib/default/stek" | grep -v -e NAMES -e DIR; } >"$T/all"
+    ok env STEK_DEFAULT_FILE="$T/none" "$STEK" rotate
+    equal 'files' "$(cd "$DIR" && stat -c '%n %s %a' ./* | tr '\n' ' ')" \
+        './a.0.key 80 600 ./a.1.key 80 600 ./a.2.key 80 600 ./a.3.key 80 600 '
+    state >"$T/before"
+    quiet env STEK_DEFAULT_FILE="$T/all" "$STEK" rotate
+    state >"$T/after"
+    same "$T/before" "$T/after"
+}
+test_exit_codes() {
+    section 'EXIT STATUS' | sed -n 's/^\.It //p' | tr -d ' ' >"$T/man"
+    sed -n '/^| code/,/^$/s/^| \([0-9][0-9, ]*\).*/\1/p' "$root/README.md" | tr -d ' ' >"$T/readme"
+    same "$T/man" "$T/readme"
+    equal codes "$(tr '\n' ' ' <"$T/man")" '0 1 100 102 111 126,127 '
+}
+test_man_is_clean() {
+    needs mandoc
+    quiet mandoc -T lint -W warning "$man"
+}
+test_version() {
+    v=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+    ok stek --version
+    out_has "$v"
+}
+
+run_tests "$@"
