@@ -16,8 +16,7 @@ use crate::core::key::LONGEST;
 use crate::core::name::{Name, TEMPORARY_PREFIX};
 use crate::failure::{Failure, Outcome};
 use crate::sys::clock::Moment;
-use crate::sys::streams::{read_all, write_all};
-use crate::sys::{random, retry};
+use crate::sys::{random, read_all, retry, write_all};
 
 /// The temporary name of what is about to become a slot. Fixed, because only the holder of the lock may make one.
 const INCOMING: &str = ".stek-new";

@@ -12,6 +12,8 @@ pub mod secret;
 pub mod startup;
 pub mod streams;
 
+use std::os::fd::BorrowedFd;
+
 use nix::errno::Errno;
 
 /// Calls again what a signal interrupted.
@@ -25,4 +27,33 @@ pub fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
             result => return result,
         }
     }
+}
+
+/// Reads from `descriptor` up to its end or until `buffer` is full.
+///
+/// # Errors
+/// Whatever read(2) fails with, but `EINTR`.
+pub fn read_all(descriptor: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match retry(|| nix::unistd::read(descriptor, &mut buffer[length..]))? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    Ok(length)
+}
+
+/// Writes all of `bytes` to `descriptor`.
+///
+/// # Errors
+/// Whatever write(2) fails with, but `EINTR`; `EIO` if it takes nothing.
+pub fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
+    while !bytes.is_empty() {
+        match retry(|| nix::unistd::write(descriptor, bytes))? {
+            0 => return Err(Errno::EIO),
+            written => bytes = &bytes[written..],
+        }
+    }
+    Ok(())
 }

@@ -2,14 +2,14 @@
 //! standard output is an error: a key that went nowhere is never a success.
 
 use std::io::IsTerminal;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
 use crate::failure::{Failure, Outcome};
 use crate::sys::directory::{Found, is_in_memory};
-use crate::sys::{retry, startup};
+use crate::sys::{read_all, startup, write_all};
 
 /// Writes all of `bytes` to standard output.
 pub fn write_out(bytes: &[u8]) -> Outcome {
@@ -55,33 +55,4 @@ pub fn read_in(buffer: &mut [u8]) -> Outcome<usize> {
         return Err(Failure::system(ATTEMPT, Errno::EBADF));
     }
     read_all(std::io::stdin().as_fd(), buffer).map_err(|errno| Failure::system(ATTEMPT, errno))
-}
-
-/// Reads from `descriptor` up to its end or until `buffer` is full.
-///
-/// # Errors
-/// Whatever read(2) fails with, but `EINTR`.
-pub fn read_all(descriptor: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match retry(|| nix::unistd::read(descriptor, &mut buffer[length..]))? {
-            0 => break,
-            more => length += more,
-        }
-    }
-    Ok(length)
-}
-
-/// Writes all of `bytes` to `descriptor`.
-///
-/// # Errors
-/// Whatever write(2) fails with, but `EINTR`; `EIO` if it takes nothing.
-pub fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
-    while !bytes.is_empty() {
-        match retry(|| nix::unistd::write(descriptor, bytes))? {
-            0 => return Err(Errno::EIO),
-            written => bytes = &bytes[written..],
-        }
-    }
-    Ok(())
 }
