@@ -221,9 +221,9 @@ impl Call {
 
 /// Writes a failure to standard error.
 pub fn report(prefix: &str, failure: &Failure) {
-    streams::write_error(&format!("{prefix}: {}", failure.message));
-    if let Some(hint) = &failure.hint {
-        streams::write_error(&format!("{prefix}: hint: {hint}"));
+    let hint = failure.hint.as_ref().map(|hint| format!("hint: {hint}"));
+    for line in failure.message.lines().chain(hint.as_deref()) {
+        streams::write_error(&format!("{prefix}: {line}"));
     }
 }
 
