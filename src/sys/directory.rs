@@ -383,7 +383,7 @@ fn noise() -> nix::Result<&'static [u8; LONGEST]> {
         return Ok(noise);
     }
     let mut noise = [0; LONGEST];
-    random::fill(&mut noise).map_err(|_| Errno::EIO)?;
+    random::fill(&mut noise)?;
     Ok(NOISE.get_or_init(|| noise))
 }
 

@@ -1,15 +1,17 @@
 //! Randomness: getrandom(2), blocking until the kernel's pool is ready, and nothing else (K9).
 
+use nix::errno::Errno;
+
 use crate::core::key::{self, Size};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::secret::Secret;
 
 /// Fills `bytes` from getrandom(2).
-pub fn fill(bytes: &mut [u8]) -> Outcome {
-    getrandom::fill(bytes).map_err(|error| match error.raw_os_error() {
-        Some(number) => Failure::system("cannot get random bytes", nix::errno::Errno::from_raw(number)),
-        None => Failure::new(Exit::System, format!("cannot get random bytes: {error}")),
-    })
+///
+/// # Errors
+/// What getrandom(2) fails with.
+pub fn fill(bytes: &mut [u8]) -> nix::Result<()> {
+    getrandom::fill(bytes).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
 }
 
 /// Random bytes for many keys, asked of the kernel a page at a time and kept in locked memory.
@@ -31,7 +33,7 @@ impl Pool {
     /// It is tested for the impossible: should the kernel ever give zeros or a pattern, no key leaves (K6, K9).
     pub fn key(&mut self, size: Size) -> Outcome<&mut [u8]> {
         if self.used + size.bytes() > self.page.len() {
-            fill(&mut self.page)?;
+            fill(&mut self.page).map_err(|errno| Failure::system("cannot get random bytes", errno))?;
             self.used = 0;
         }
         let at = self.used;
