@@ -6,7 +6,7 @@
 //! Moves run from the oldest slot to the newest, each by link and rename, so that whoever reads the directory
 //! between two of them finds every slot present and whole (K2). The plan depends on nothing but what is seen,
 //! so a run that was killed after any prefix of its moves is finished by the next run (K3). Three rules follow
-//! from K3 and K4 where the plain comparison would not do:
+//! from K3 and K4 where the plain comparison would not do, and a fourth from K6:
 //!
 //! - Only a next key that was there before ever becomes current (K4). Is there none when one is due, a next key is
 //!   made first and the current key stays for one more epoch.
@@ -15,6 +15,8 @@
 //!   the window they are destroyed (K8), and a filler that nobody ever encrypts with keeps their slot present.
 //! - A key cannot be newer than its slot says. After a clock that ran ahead, keys keep their slots and are dated
 //!   anew. One epoch ahead is no fault (a step of the clock at a boundary): the clock will get there.
+//! - A next key that cannot be used goes first of all. That it is weak is only found when it is due, so whoever finishes
+//!   the run would not find it again.
 
 use super::name::{CURRENT, NEXT};
 
@@ -32,7 +34,7 @@ pub struct Seen {
 /// Where the key that a slot gets comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The key that lies in this slot, always a newer one.
+    /// The key that lies in this slot: a newer one, or for a next key that cannot be used the current one.
     Slot(usize),
     /// A new key, dated to the start of this epoch.
     New(i64),
@@ -116,6 +118,15 @@ pub fn rotation(seen: &[Option<Seen>], now: i64, force: bool) -> Plan {
     date_previous(seen, epoch, &mut dates);
 
     let mut plan = Plan { moves: Vec::new(), next_was_missing };
+    let mut holders: Vec<Option<u64>> = seen.iter().map(|found| found.map(|f| f.inode)).collect();
+    let broken_next = seen[NEXT].is_some_and(|found| !found.usable);
+    if broken_next && current.is_none() {
+        put(&mut plan.moves, &mut holders, NEXT, Source::New(epoch + 1));
+    } else if broken_next && next_was_missing {
+        // Not a new key yet: before the current one is dated whoever finishes this would promote it (K4). A slot that
+        // shares the current key's file is known as unfinished.
+        put(&mut plan.moves, &mut holders, NEXT, Source::Slot(CURRENT));
+    }
     // The current key is dated first: that is what makes a late or forced rotation due for whoever finishes it.
     // Next comes second, so that it is not found due again once it is current.
     for slot in [CURRENT, NEXT].into_iter().chain(CURRENT + 1..seen.len()) {
@@ -127,10 +138,10 @@ pub fn rotation(seen: &[Option<Seen>], now: i64, force: bool) -> Plan {
         }
     }
 
-    let mut holders: Vec<Option<u64>> = seen.iter().map(|found| found.map(|f| f.inode)).collect();
     for slot in (0..seen.len()).rev() {
         let wanted = epoch + 1 - slot_number(slot);
         let from = match slot {
+            NEXT if broken_next && current.is_none() => continue,
             NEXT => (!promote).then_some(NEXT).filter(|_| next.is_some()),
             CURRENT if promote => Some(NEXT),
             CURRENT => current.map(|_| CURRENT),
@@ -330,6 +341,27 @@ mod tests {
         model.run(102, false);
         assert!(model.key(CURRENT).unwrap() > MADE);
         assert_eq!(model.key(2), Some(1));
+    }
+
+    #[test]
+    fn a_next_key_found_weak_does_not_outlast_a_run_that_is_killed() {
+        // K3 and K6; with and without a current key.
+        for current in [Some((100, true)), None] {
+            let before = Model::new(&[Some((101, false)), current, Some((99, true)), Some((98, true))]);
+            let plan = rotation(&before.seen(), 101, false);
+            for done in 1..=plan.moves.len() {
+                let mut model = before.clone();
+                plan.moves[..done].iter().for_each(|step| model.apply(*step));
+                // Its size is legal: who does not read it does not know that it is weak.
+                for (seen, _) in model.slots.iter_mut().flatten() {
+                    seen.usable = true;
+                }
+                model.run(101, false);
+                assert!((0..4).all(|slot| model.key(slot) != Some(0)), "after {done} moves");
+                let expected = if current.is_some() { 1 } else { MADE };
+                assert_eq!(model.key(CURRENT).unwrap().min(MADE), expected, "K4, after {done} moves");
+            }
+        }
     }
 
     #[test]
