@@ -22,6 +22,8 @@ use crate::sys::{random, read_all, retry, write_all};
 const INCOMING: &str = ".stek-new";
 /// The temporary name of what was a slot and is about to be destroyed.
 const OUTGOING: &str = ".stek-old";
+/// The same of any other file: only of a slot it is known which names keep its key alive.
+const OUTGOING_FILE: &str = ".stek-old-file";
 
 /// An open directory for key files.
 pub struct Directory {
@@ -240,13 +242,14 @@ impl Directory {
     }
 
     fn replace(&self, file: &str, destroy: Option<usize>) -> Outcome {
+        let outgoing = if Name::of_slot_file(file).is_some() { OUTGOING } else { OUTGOING_FILE };
         if destroy.is_some() {
-            self.link(file, OUTGOING).map_err(self.failed("link", file))?;
+            self.link(file, outgoing).map_err(self.failed("link", file))?;
         }
         retry(|| renameat(&self.descriptor, INCOMING, &self.descriptor, file)).map_err(self.failed("replace", file))?;
         self.settle(file)?;
         destroy
-            .map_or(Ok(()), |size| self.destroy_file(OUTGOING, size).map_err(self.failed("destroy the former", file)))
+            .map_or(Ok(()), |size| self.destroy_file(outgoing, size).map_err(self.failed("destroy the former", file)))
     }
 
     /// On a disk: waits until the directory's change has reached it.
@@ -304,18 +307,20 @@ impl Directory {
     }
 
     /// Removes what a killed run left behind: temporary files. One that shares its inode with a slot is only a name too
-    /// many; any other holds a key that is in no slot any more, or was not yet, and is overwritten (K8).
+    /// many; any other holds a key that is in no slot any more, or was not yet, and is overwritten (K8), through every
+    /// other name that somebody gave to what was a slot.
     ///
     /// The caller holds the lock; `files` is the directory's listing.
     pub fn sweep(&self, files: &[String]) -> Outcome {
-        let mut live: Option<Vec<u64>> = None;
+        let mut live: Option<Vec<(u64, bool)>> = None;
         for file in files.iter().filter(|file| file.starts_with(TEMPORARY_PREFIX)) {
             let Some(found) = self.look(file)?.filter(|found| !found.is_directory) else { continue };
             let live = match &live {
                 Some(live) => live,
                 None => live.insert(self.inodes(files)?),
             };
-            if found.is_regular && !live.contains(&found.inode) {
+            let keeps = |(inode, is_slot): &(u64, bool)| *inode == found.inode && (*is_slot || file != OUTGOING);
+            if found.is_regular && !live.iter().any(keeps) {
                 self.destroy(file)?;
             } else {
                 self.unlink(file).map_err(self.failed("remove", file))?;
@@ -324,11 +329,12 @@ impl Directory {
         Ok(())
     }
 
-    /// The inodes of all files but temporary ones.
-    fn inodes(&self, files: &[String]) -> Outcome<Vec<u64>> {
+    /// The inodes of all files but temporary ones, and whether the name is a slot's.
+    fn inodes(&self, files: &[String]) -> Outcome<Vec<(u64, bool)>> {
         let mut inodes = Vec::new();
         for file in files.iter().filter(|file| !file.starts_with(TEMPORARY_PREFIX)) {
-            inodes.extend(self.look(file)?.map(|found| found.inode));
+            let is_slot = Name::of_slot_file(file).is_some();
+            inodes.extend(self.look(file)?.map(|found| (found.inode, is_slot)));
         }
         Ok(inodes)
     }
