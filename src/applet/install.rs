@@ -110,12 +110,18 @@ fn key_from_input() -> Outcome<(Secret, usize)> {
 fn into_file(directory: &Directory, name: &str, key: &[u8], access: Access) -> Outcome {
     startup::exact_modes();
     lock::take(directory, lock::PATIENCE)?;
-    directory.sweep(&directory.files()?)?;
+    let files = directory.files()?;
+    directory.sweep(&files)?;
     let former = directory.look(name)?;
     if former.is_some_and(|former| !former.is_regular) {
         return Err(Failure::refused(format!("{} is not a regular file", directory.shown(name))));
     }
-    directory.put_content(name, key, None, access, former.map(|former| former.size))
+    // FILE may be a slot, which after a shift shares its key with the one above.
+    let destroy = match former {
+        Some(former) if !directory.is_other_slot(&files, name, former)? => Some(former.size),
+        _ => None,
+    };
+    directory.put_content(name, key, None, access, destroy)
 }
 
 fn into_slot(

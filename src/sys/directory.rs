@@ -339,6 +339,16 @@ impl Directory {
         Ok(inodes)
     }
 
+    /// Whether another slot than `file` is a name of the same file as `found`. Such a file is not destroyed.
+    pub fn is_other_slot(&self, files: &[String], file: &str, found: Found) -> Outcome<bool> {
+        for other in files.iter().filter(|other| *other != file && Name::of_slot_file(other).is_some()) {
+            if self.look(other)?.is_some_and(|other| other.inode == found.inode) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Runs `work`; if it fails, sweeps up behind it. What the sweep cannot remove the next run will.
     fn or_sweep(&self, work: impl FnOnce() -> Outcome) -> Outcome {
         work().inspect_err(|_| {
