@@ -1,6 +1,9 @@
 //! Many runs at once, readers that never stop, and kills at random times: no reader ever meets a missing, short or zero
 //! key (K2), what encrypts was known as next before (K4), nothing is lost, and in the end every slot is in order (K3).
 
+// In a test a panic is the report.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +68,6 @@ fn current_and_next(directory: &Path, name: &str) -> Option<(Vec<u8>, Vec<u8>)> 
 }
 
 /// Lets `writers` loops of 25 forced rotations each run at once, under the eyes of readers; rotations and copies seen.
-#[allow(clippy::print_stderr)]
 fn crowd(writers: usize) {
     const RUNS: usize = 25;
     let Some(lab) = Lab::in_memory() else { return common::skip("there is no tmpfs to write to") };
@@ -130,14 +132,14 @@ fn crowd(writers: usize) {
             }
         });
     });
-    eprintln!(
+    common::say(&format!(
         "{writers} loops of {RUNS} forced rotations of {} NAMEs: {} sets copied, {} promotions seen, {} not, {:.1} s",
         names.len(),
         copies.load(Ordering::Relaxed),
         promotions.load(Ordering::Relaxed),
         overtaken.load(Ordering::Relaxed),
         begin.elapsed().as_secs_f32()
-    );
+    ));
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} times, first {}", wrong.len(), wrong[0]);
     check_order(&directory, &names);
@@ -169,7 +171,6 @@ impl Moments {
 }
 
 #[test]
-#[allow(clippy::print_stderr)]
 fn killed_at_random() {
     const ENOUGH: usize = 300;
     const MOST: usize = 1500;

@@ -5,6 +5,9 @@
 //! The injection is strace's; there is no hook in the program. A kill comes on entering a call, so a kill at each call is a
 //! kill after each prefix of the calls. `STEK_SCENARIO=words` picks scenarios, `STEK_CRASH=all` makes each of them thorough.
 
+// In a test a panic is the report.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 #[path = "crash/scenario.rs"]
 mod scenario;
@@ -111,7 +114,7 @@ impl Bench {
         run(stek().args(scenario.command_line(&self.keys, force)), &scenario.input)
     }
 
-    /// Runs it with injections; whether one took place, and for good whether the trace shows the run killed.
+    /// Runs it with injections; whether one of them took place.
     fn disturbed(&self, scenario: &Scenario, injections: &[String], force: bool) -> (Ended, bool) {
         let names: BTreeSet<_> = injections.iter().map(|injection| injection.split(':').next().unwrap()).collect();
         let traced = format!("trace={}", names.into_iter().collect::<Vec<_>>().join(","));
@@ -185,7 +188,7 @@ fn check_instant(scenario: &Scenario, bench: &Bench, before: &BTreeMap<String, F
         // A file is never changed in place while it has a slot's name, nor torn.
         if let Some((other, former)) = before.iter().find(|(_, former)| former.inode == file.inode) {
             // A disk gives the number of a removed file to the next one.
-            let reused = scenario.on_disk && !before.get(*name).is_some_and(|former| former.inode == file.inode);
+            let reused = scenario.on_disk && before.get(*name).is_none_or(|former| former.inode != file.inode);
             ensure(reused || former.content == file.content, || {
                 format!("K3: {name} ({other}'s file) was overwritten")
             })?;
@@ -236,7 +239,7 @@ fn check_end(scenario: &Scenario, bench: &Bench, reference: &BTreeMap<String, Fi
                 ensure(holds, || format!("{name} does not end with the key of {old}"))?;
             }
             Want::Given => {
-                ensure(file.content == scenario.input, || format!("{name} does not end with the given key"))?
+                ensure(file.content == scenario.input, || format!("{name} does not end with the given key"))?;
             }
             Want::New | Want::Noise => {
                 let known = scenario.before.keys().map(|file| scenario.content_before(file));
@@ -261,10 +264,9 @@ fn check_end(scenario: &Scenario, bench: &Bench, reference: &BTreeMap<String, Fi
     }
     // K8: here and through the names that were made beforehand.
     for gone in scenario.destroyed() {
-        let all = now.iter().chain(&links);
-        for (name, _) in all.filter(|(_, file)| is_whole(gone) && share_piece(&file.content, gone)) {
-            return Err(format!("K8: the destroyed key of {} is still in {name}", name_of(scenario, gone)));
-        }
+        let left = |(_, file): &(&String, &File)| is_whole(gone) && share_piece(&file.content, gone);
+        let left = now.iter().chain(&links).find(left).map(|(name, _)| name);
+        ensure(left.is_none(), || format!("K8: the destroyed key of {} is in {left:?}", name_of(scenario, gone)))?;
     }
     Ok(())
 }
@@ -338,12 +340,12 @@ impl Prepared {
             if CANNOT_FAIL.contains(&call.name.as_str()) {
                 continue;
             }
-            for error in 0..ERRORS.len() {
+            for (error, (errno, _)) in ERRORS.iter().enumerate() {
                 if thorough || error == (at + salt) % ERRORS.len() {
                     points.push(Point::Fail { call: call.clone(), error, for_good: false });
                 }
                 // An interruption that never ends is none.
-                if ERRORS[error].0 != "EINTR" && (thorough || error == (at + salt) % 3) {
+                if *errno != "EINTR" && (thorough || error == (at + salt) % 3) {
                     points.push(Point::Fail { call: call.clone(), error, for_good: true });
                 }
             }
@@ -472,7 +474,7 @@ fn changes(calls: &[SystemCall]) -> impl Iterator<Item = &SystemCall> {
     calls.iter().filter(|call| CHANGES.contains(&call.name.as_str()))
 }
 
-/// The last field of this user's group, or as root any.
+/// A group that this user may give files to: as root any.
 fn some_group() -> u32 {
     if nix::unistd::geteuid().is_root() { 54321 } else { nix::unistd::getegid().as_raw() }
 }
@@ -541,14 +543,14 @@ fn no_system_call_is_a_bad_moment() {
     for wrong in total.wrong.iter().take(60) {
         eprintln!("WRONG {wrong}");
     }
-    eprintln!(
+    common::say(&format!(
         "{} points in {} scenarios, {} of them not reached, {} wrong, {:.1} s",
         total.points(),
         prepared.len(),
         total.missed,
         total.wrong.len(),
         begin.elapsed().as_secs_f32()
-    );
+    ));
     assert!(total.wrong.is_empty(), "{} of {} points are wrong", total.wrong.len(), total.points());
     assert!(total.missed * 50 <= total.points(), "too many points were not reached: {}", total.missed);
 }

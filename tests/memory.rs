@@ -1,6 +1,9 @@
 //! Where key bytes are and where they never are: pages that are locked before the key is made (K5), randomness from
 //! getrandom(2) alone (K9), no other process, and an expired key that is gone through every name of its file (K8).
 
+// In a test a panic is the report.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -201,6 +204,30 @@ fn a_process_that_may_hold_a_key_is_locked_and_closed() {
     drop(input);
     assert!(child.wait().unwrap().success());
     assert_eq!(files(&keys)["a.0.key"].content, key);
+}
+
+#[test]
+fn a_disk_gets_no_key() {
+    // K1
+    let disk = Lab::on_disk();
+    if common::is_tmpfs(&disk.path) {
+        return common::skip("the build directory is not on a disk");
+    }
+    let keys = disk.directory("keys");
+    let directory = keys.to_str().unwrap();
+    let file = format!("{directory}/a.0.key");
+    let key = run(stek().arg("genkey"), b"").output;
+    let lines = [
+        vec!["rotate", "-d", directory, "a"],
+        vec!["install", "-d", directory, "a"],
+        vec!["install", "-f", &file],
+        vec!["genkey", "-o", &file],
+    ];
+    for words in lines {
+        let ended = run(stek().args(&words), &key);
+        assert_eq!(ended.code, Some(1), "{words:?}");
+        assert!(files(&keys).is_empty(), "{words:?}");
+    }
 }
 
 #[test]

@@ -325,12 +325,8 @@ fn install(clock: (i64, i64), group: u32) -> Vec<Scenario> {
             .keys("a", 80, &[Some(1), None, Some(0), Some(-1)])
             .link("a.1.key", "a.0.key")
             .ends("a", "g023"),
-        new("over a key of its own", "a")
-            .complete("a", 0)
-            .complete("b", 0)
-            .ends("a", "g123")
-            .ends("b", "0123")
-            .thorough(),
+        new("over a key of its own", "a").complete("a", 0).ends("a", "g123").thorough(),
+        new("beside another NAME", "a").complete("a", 0).complete("b", 0).ends("a", "g123").ends("b", "0123"),
         new("into slot 2", "a --slot 2 -s 48").complete("a", 0).given(random_bytes(48)).ends("a", "01g3"),
         new("what is there already", "a").complete("a", 0).given_what_is_in("a.0.key").ends("a", "0123"),
         new("with a group", "a").group(group).complete("a", 0).ends("a", "g123"),
