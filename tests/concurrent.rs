@@ -231,9 +231,9 @@ fn killed_at_random() {
         assert_eq!(rotate(&directory, &operands).code, Some(0));
         stop.store(true, Ordering::Relaxed);
         let copies = reader.join().unwrap().unwrap_or_else(|missing| panic!("K2: {missing}"));
-        eprintln!(
+        common::say(&format!(
             "{kills} kills at random times, {died} met a run, {partly} in its midst; {copies} sets copied meanwhile"
-        );
+        ));
     });
     check_order(&directory, &names);
     let again = rotate(&directory, &["--dry-run"]);

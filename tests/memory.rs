@@ -1,5 +1,5 @@
 //! Where key bytes are and where they never are: pages that are locked before the key is made (K5), randomness from
-//! getrandom(2) alone (K9), no other process, and an expired key that is gone through every name of its file (K8).
+//! getrandom(2) alone (K9), new files that nobody could have made before (K7), no other process, and an expired key that is gone through every name of its file (K8).
 
 // In a test a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -72,6 +72,10 @@ fn check_trace(what: &str, calls: &[Traced], keys: &Path) {
             "openat" | "open" => {
                 assert!(!call.arguments[1].contains("random"), "K9: {what} opens {call:?}");
                 let descriptor = call.result.split_whitespace().next().unwrap().to_owned();
+                if call.arguments[2].contains("O_CREAT") {
+                    let flags = ["O_EXCL", "O_NOFOLLOW", "O_CLOEXEC"];
+                    assert!(flags.iter().all(|flag| call.arguments[2].contains(flag)), "K7: {what}: {call:?}");
+                }
                 let is_key = call.arguments[1].contains(".key") || call.arguments[2].contains("O_CREAT");
                 if is_key && !failed && begin.is_some_and(|begin| at > begin) {
                     at_a_key.insert(descriptor);
