@@ -1,5 +1,6 @@
 //! Where key bytes are and where they never are: pages that are locked before the key is made (K5), randomness from
-//! getrandom(2) alone (K9), new files that nobody could have made before (K7), no other process, and an expired key that is gone through every name of its file (K8).
+//! getrandom(2) alone (K9), new files that nobody could have made before (K7), no other process, no disk (K1), and an
+//! expired key that is gone through every name of its file (K8).
 
 // In a test a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
