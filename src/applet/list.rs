@@ -41,12 +41,13 @@ struct Line {
 fn run(call: &Call) -> Outcome<Exit> {
     let Options { json } = call.options()?;
     let settings = call.settings()?;
+    let names = call.names()?;
     let directory = call.directory(&settings)?;
     let sets = KeySets::of(&directory.files()?);
     let now = clock::now();
     let mut exit = Exit::Done;
     let mut lines = Vec::new();
-    for name in call.chosen_names(&settings, &sets)? {
+    for name in call.chosen_names(names, &settings, &sets) {
         let Some(highest) = sets.highest(&name) else {
             call.report(&Failure::refused(format!("there are no keys of {name} in {}", directory.path().display())));
             exit = Exit::No;

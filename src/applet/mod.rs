@@ -182,18 +182,15 @@ impl Call {
     }
 
     /// The NAMEs to work on: the operands, else those of `$STEK_NAMES`, else those found in the directory.
-    pub fn chosen_names(&self, settings: &Settings, sets: &KeySets) -> Outcome<Vec<Name>> {
-        let operands = self.names()?;
-        Ok(match (operands.is_empty(), settings.names.is_empty()) {
-            (false, _) => operands,
-            (true, false) => {
-                let mut names = settings.names.clone();
-                names.sort();
-                names.dedup();
-                names
-            }
-            (true, true) => sets.names(),
-        })
+    #[must_use]
+    pub fn chosen_names(&self, operands: Vec<Name>, settings: &Settings, sets: &KeySets) -> Vec<Name> {
+        if !operands.is_empty() {
+            operands
+        } else if settings.names.is_empty() {
+            sets.names()
+        } else {
+            settings.names.clone()
+        }
     }
 
     /// Opens the keys directory.

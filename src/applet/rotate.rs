@@ -13,7 +13,7 @@ use crate::core::settings::Settings;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::server::Running;
 use crate::sys::apply::{KeySet, Making};
-use crate::sys::directory::{Directory, Found, KeySets};
+use crate::sys::directory::{Directory, KeySets};
 use crate::sys::random::Pool;
 use crate::sys::secret::Secret;
 use crate::sys::{accounts, lock, startup, streams};
@@ -53,6 +53,7 @@ fn run(call: &Call) -> Outcome<Exit> {
         return Err(call.usage("--pid-file needs --known-to"));
     }
     let settings = call.settings()?;
+    let names = call.names()?;
     let group = settings.group.as_deref().map(|group| accounts::id(accounts::GROUPS, group)).transpose()?;
     startup::exact_modes();
     let directory = call.directory(&settings)?;
@@ -65,7 +66,7 @@ fn run(call: &Call) -> Outcome<Exit> {
     }
     let sets = KeySets::of(&files);
     drop(files);
-    let names = call.chosen_names(&settings, &sets)?;
+    let names = call.chosen_names(names, &settings, &sets);
     if names.is_empty() {
         return Err(Failure::refused(format!("no NAME was given, and there are no keys in {}", directory.path().display()))
             .hint("name a key set: stek rotate example.com, or set STEK_NAMES in /etc/default/stek"));
@@ -87,7 +88,6 @@ fn run(call: &Call) -> Outcome<Exit> {
         directory: &directory,
         force,
         dry_run,
-        user: nix::unistd::geteuid().as_raw(),
         pool: Pool::new()?,
         page: Secret::new()?,
     };
@@ -124,7 +124,6 @@ struct Run<'a> {
     epoch: i64,
     force: bool,
     dry_run: bool,
-    user: u32,
     pool: Pool,
     page: Secret,
 }
@@ -133,7 +132,7 @@ impl Run<'_> {
     /// Rotates one NAME that has slots 0 to `slots`.
     fn one(&mut self, name: &Name, slots: usize) -> Outcome {
         let set = KeySet::look(self.directory, name, slots)?;
-        self.refuse_foreign(&set)?;
+        set.refuse_foreign()?;
         let period = self.settings.period;
         let mut plan = plan::rotation(&set.seen(period, None), self.epoch, self.force);
         if plan.promotes_next() && self.is_unknown(&set) {
@@ -189,21 +188,6 @@ impl Run<'_> {
             return streams::write_out(format!("{name}: {step}\n").as_bytes());
         }
         self.call.tell(self.settings, format_args!("{name}: {step}"));
-        Ok(())
-    }
-
-    /// A key that somebody else owns is one that somebody else can change; it never gets to encrypt.
-    fn refuse_foreign(&self, set: &KeySet<'_>) -> Outcome {
-        for (slot, found) in set.found.iter().enumerate() {
-            if let Some(Found { owner, .. }) = found
-                && *owner != 0
-                && *owner != self.user
-            {
-                let file = self.directory.shown(&set.name.slot_file(slot));
-                return Err(Failure::refused(format!("{file} belongs to uid {owner}"))
-                    .hint("chown it back; servers that are not root read keys through a group (-g)"));
-            }
-        }
         Ok(())
     }
 

@@ -27,6 +27,7 @@ struct Options {}
 fn run(call: &Call) -> Outcome<Exit> {
     let Options {} = call.options()?;
     let settings = call.settings()?;
+    let names = call.names()?;
     let group = settings.group.as_deref().map(|group| accounts::id(accounts::GROUPS, group)).transpose()?;
     let making = Making { size: settings.size, period: settings.period, group };
     startup::exact_modes();
@@ -35,7 +36,7 @@ fn run(call: &Call) -> Outcome<Exit> {
     let files = directory.files()?;
     directory.sweep(&files)?;
     let sets = KeySets::of(&files);
-    let names = call.chosen_names(&settings, &sets)?;
+    let names = call.chosen_names(names, &settings, &sets);
     if names.is_empty() {
         return Err(Failure::refused(format!("there are no keys in {}", directory.path().display()))
             .hint("make them with 'stek rotate NAME'"));
@@ -48,6 +49,7 @@ fn run(call: &Call) -> Outcome<Exit> {
                 .hint(format!("make them with 'stek rotate {name}'")));
         };
         let set = KeySet::look(&directory, name, settings.slots.max(highest))?;
+        set.refuse_foreign()?;
         let moves = plan::shift(&set.seen(settings.period, None));
         if moves.is_empty() {
             call.tell(&settings, format!("{name}: nothing to shift until a key is installed"));

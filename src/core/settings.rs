@@ -56,7 +56,7 @@ pub struct Settings {
     pub allow_disk: bool,
     /// Whether to say what is done.
     pub verbose: bool,
-    /// The NAMEs of `$STEK_NAMES`.
+    /// The NAMEs of `$STEK_NAMES`, sorted, each once.
     pub names: Vec<Name>,
 }
 
@@ -119,6 +119,9 @@ impl Settings {
             .0
             .split_whitespace()
             .map(|name| Name::parse(name).map_err(|wrong| format!("{}'{}': {wrong}", names.1, name.escape_debug())));
+        let mut names = names.collect::<Result<Vec<_>, _>>()?;
+        names.sort();
+        names.dedup();
         Ok(Self {
             directory,
             period,
@@ -127,7 +130,7 @@ impl Settings {
             group: value(group, "STEK_GROUP")?.map(|(group, _)| group).filter(|group| !group.is_empty()),
             allow_disk,
             verbose,
-            names: names.collect::<Result<_, _>>()?,
+            names,
         })
     }
 }

@@ -63,7 +63,12 @@ impl<'a> KeySet<'a> {
             Move::Date { slot, epoch } => self.directory.date(&self.name.slot_file(slot), making.period.start(epoch)),
             Move::Put { slot, source, destroy } => {
                 let file = self.name.slot_file(slot);
-                let destroy = destroy.then(|| self.found[slot].map_or(0, |found| found.size));
+                let former = self.found[slot].filter(|_| destroy);
+                let destroy = match former {
+                    // A name in another key set keeps a key alive (K3), any other name does not (K8).
+                    Some(former) if former.names > 1 && self.is_in_another_set(former)? => None,
+                    former => former.map(|former| former.size),
+                };
                 match source {
                     Source::Slot(from) => self.directory.put_link(&file, &self.name.slot_file(from), destroy),
                     Source::New(epoch) => {
@@ -75,6 +80,27 @@ impl<'a> KeySet<'a> {
                     }
                 }
             }
+        }
+    }
+
+    fn is_in_another_set(&self, found: Found) -> Outcome<bool> {
+        let mut files = self.directory.files()?;
+        files.retain(|file| Name::of_slot_file(file).is_some_and(|(name, _)| name != self.name.as_str()));
+        self.directory.is_other_slot(&files, "", found)
+    }
+
+    /// Refuses keys of different owners. Who owns a file can change the key in it, so a key that belongs neither to root,
+    /// nor to us, nor to whom the current key was given never gets to encrypt.
+    pub fn refuse_foreign(&self) -> Outcome {
+        let own = [Some(0), Some(nix::unistd::geteuid().as_raw()), self.found[CURRENT].map(|current| current.owner)];
+        let found = self.found.iter().enumerate().filter_map(|(slot, found)| Some((slot, (*found)?.owner)));
+        match found.into_iter().find(|(_, owner)| !own.contains(&Some(*owner))) {
+            Some((slot, owner)) => {
+                let file = self.directory.shown(&self.name.slot_file(slot));
+                Err(Failure::refused(format!("{file} belongs to uid {owner}"))
+                    .hint("chown it back; servers that are not root read keys through a group (-g)"))
+            }
+            None => Ok(()),
         }
     }
 
@@ -92,8 +118,11 @@ impl<'a> KeySet<'a> {
     }
 
     /// A new key is as readable as the group asks; without one, as the current key is, so that a run that does not know of
-    /// the group locks no server out.
+    /// the group locks no server out. An owner that was given to the current key stays, too.
     fn access(&self, group: Option<u32>) -> Access {
-        Access::for_group(group.or_else(|| self.found[CURRENT].and_then(|current| current.read_by_group())))
+        let current = self.found[CURRENT];
+        let owner =
+            current.map(|current| current.owner).filter(|owner| *owner != 0 && nix::unistd::geteuid().is_root());
+        Access { owner, ..Access::for_group(group.or_else(|| current.and_then(|current| current.read_by_group()))) }
     }
 }

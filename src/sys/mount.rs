@@ -56,17 +56,18 @@ pub fn mount_keys(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> 
 
 fn mount_at(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
     let shown = path.display();
-    let kind = match mounted_at(path)? {
-        Some(kind) => kind,
-        None => match make_directory(path)? {
-            Contents::Nothing => mount_first_possible(path, size)?,
-            // Only a plain directory can have keys in it and not be mounted. Mounting would hide them.
-            Contents::Keys => Kind::Plain,
-            Contents::Other(file) => {
-                return Err(Failure::refused(format!("{shown} holds something else: {file}"))
-                    .hint("name an empty directory with -d or $STEK_DIR, or move it away"));
-            }
-        },
+    make_directory(path)?;
+    // Whatever is there must be a directory of ours, and of ours alone: it is about to be covered, or closed to others.
+    let files = Directory::open(path, true)?.files()?;
+    let mounted = mounted_at(path)?;
+    if !mounted.is_some_and(|mounted| mounted.by_us) {
+        refuse_other_files(path, &files)?;
+    }
+    let kind = match mounted {
+        Some(mounted) => mounted.kind,
+        None if files.is_empty() => mount_first_possible(path, size)?,
+        // Only a plain directory can have keys in it and not be mounted. Mounting would hide them.
+        None => Kind::Plain,
     };
     let directory = Directory::open(path, false).map_err(|failure| match kind {
         Kind::Plain => failure.hint("mounting is not allowed here; use a directory on a tmpfs, like /run or /dev/shm"),
@@ -93,19 +94,23 @@ pub fn unmount_keys(path: &Path, allow_disk: bool) -> Outcome<bool> {
         };
     }
     let path = &absolute(path)?;
-    let is_mounted = mounted_at(path)?.is_some();
+    let mounted = mounted_at(path)?;
     let directory = match Directory::open(path, allow_disk) {
-        Err(_) if !is_mounted && is_empty(path) => return Ok(false),
+        Err(_) if mounted.is_none() && is_empty(path) => return Ok(false),
         other => other?,
     };
     lock::take(&directory, lock::PATIENCE)?;
     let files = directory.files()?;
+    if mounted.is_some_and(|mounted| !mounted.by_us) {
+        // What else is in it would be gone.
+        refuse_other_files(path, &files)?;
+    }
     for file in files.iter().filter(|file| is_ours(file)) {
         directory.destroy(file)?;
     }
     // An open descriptor would keep it busy.
     drop(directory);
-    if is_mounted {
+    if mounted.is_some() {
         umount2(path, MntFlags::UMOUNT_NOFOLLOW).map_err(|errno| {
             Failure::system(format!("the keys are destroyed, but cannot unmount {shown}"), errno)
                 .hint("something uses it: fuser -vm DIRECTORY; then run this again")
@@ -130,7 +135,7 @@ pub fn swap_is_on() -> bool {
 fn mount_first_possible(path: &Path, size: &str) -> Outcome<Kind> {
     let attempt = |kind: &str, data: &str| {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount(Some("stek"), path, Some(kind), flags, Some(data))
+        mount(Some(SOURCE), path, Some(kind), flags, Some(data))
     };
     let failed = |errno| Failure::system(format!("cannot mount a tmpfs on {}", path.display()), errno);
     let tmpfs = format!("mode=0700,size={size}");
@@ -151,28 +156,24 @@ fn mount_first_possible(path: &Path, size: &str) -> Outcome<Kind> {
     }
 }
 
-enum Contents {
-    Nothing,
-    Keys,
-    Other(String),
-}
-
-/// Makes the directory if it is missing; what is in it.
-fn make_directory(path: &Path) -> Outcome<Contents> {
-    let shown = path.display();
+fn make_directory(path: &Path) -> Outcome {
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(Failure::io(format!("cannot make {shown}"), &error));
+            Err(Failure::io(format!("cannot make {}", path.display()), &error))
         }
-        _ => {}
+        _ => Ok(()),
     }
-    // Whatever is there must be a directory of ours, on whatever file system: it is about to be covered.
-    let files = Directory::open(path, true)?.files()?;
-    Ok(match files.iter().find(|file| !is_ours(file)) {
-        Some(other) => Contents::Other(other.escape_debug().to_string()),
-        None if files.is_empty() => Contents::Nothing,
-        None => Contents::Keys,
-    })
+}
+
+/// Refuses a directory that is used for more than keys.
+fn refuse_other_files(path: &Path, files: &[String]) -> Outcome {
+    match files.iter().find(|file| !is_ours(file)) {
+        Some(other) => {
+            Err(Failure::refused(format!("{} holds something else: {}", path.display(), other.escape_debug()))
+                .hint("name an empty directory with -d or $STEK_DIR, or move it away"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn is_ours(file: &str) -> bool {
@@ -183,8 +184,19 @@ fn is_empty(path: &Path) -> bool {
     std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
+/// What stands in the mount table as the source of what we mount.
+const SOURCE: &str = "stek";
+
+/// A file system that is mounted.
+#[derive(Clone, Copy)]
+struct Mounted {
+    kind: Kind,
+    /// It has our source, so everything in it may go.
+    by_us: bool,
+}
+
 /// What is mounted exactly at `path`; refuses what is no place for keys. Source of the format: `proc_pid_mountinfo(5)`.
-fn mounted_at(path: &Path) -> Outcome<Option<Kind>> {
+fn mounted_at(path: &Path) -> Outcome<Option<Mounted>> {
     const TABLE: &str = "/proc/self/mountinfo";
     if is_same_device_as_parent(path) {
         return Ok(None);
@@ -195,14 +207,18 @@ fn mounted_at(path: &Path) -> Outcome<Option<Kind>> {
     let Some(line) = text.lines().rfind(|line| line.split(' ').nth(4) == Some(&wanted)) else { return Ok(None) };
     let (_, file_system) = line.split_once(" - ").unwrap_or_default();
     let mut fields = file_system.split(' ');
-    let (kind, options) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
-    match kind {
-        "tmpfs" if options.split(',').any(|option| option == "noswap") => Ok(Some(Kind::TmpfsWithoutSwap)),
-        "tmpfs" => Ok(Some(Kind::Tmpfs)),
-        "ramfs" => Ok(Some(Kind::Ramfs)),
-        other => Err(Failure::refused(format!("{} is a mounted {other}, not tmpfs or ramfs", path.display()))
-            .hint("name another directory with -d or $STEK_DIR")),
-    }
+    let mut field = || fields.next().unwrap_or_default();
+    let (kind, source, options) = (field(), field(), field());
+    let kind = match kind {
+        "tmpfs" if options.split(',').any(|option| option == "noswap") => Kind::TmpfsWithoutSwap,
+        "tmpfs" => Kind::Tmpfs,
+        "ramfs" => Kind::Ramfs,
+        other => {
+            return Err(Failure::refused(format!("{} is a mounted {other}, not tmpfs or ramfs", path.display()))
+                .hint("name another directory with -d or $STEK_DIR"));
+        }
+    };
+    Ok(Some(Mounted { kind, by_us: source == SOURCE }))
 }
 
 /// Spares a look at the table for what cannot be a mount point.

@@ -103,8 +103,8 @@ test_this_disk() { # whatever the disk of this machine is: ext4, overlay, xfs, b
 }
 test_overlay() { # though its upper layer is a tmpfs
     needs_mounts
-    mkdir lower upper work
-    mount -t overlay -o "lowerdir=$T/lower,upperdir=$T/upper,workdir=$T/work" overlay "$DIR" 2>/dev/null || skip "no overlay"
+    mkdir lower upper own
+    mount -t overlay -o "lowerdir=$T/lower,upperdir=$T/upper,workdir=$T/own" overlay "$DIR" 2>/dev/null || skip "no overlay"
     chmod 700 "$DIR"
     refused_on_disk
 }

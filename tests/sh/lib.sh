@@ -1,3 +1,4 @@
+#!/bin/sh
 # shellcheck shell=sh
 # The harness of tests/sh. A test file is POSIX sh, ASCII only (yash), and looks like this:
 #
@@ -28,7 +29,7 @@
 # equal WHAT GOT WANTED    is FILE-TEST OPERAND (`is -d dir`)    isnt FILE-TEST OPERAND
 # fail WORDS      skip REASON      needs COMMAND...      needs_root
 # as_nobody CMD...  as the user nobody, who can enter $T; `as_nobody stek ...` is the binary (needs root)
-# until_ok CMD...   polls for at most 10 s until CMD succeeds, then fails
+# until_ok CMD...   polls for at most 30 s until CMD succeeds, then fails
 # ended PID         waits for a process in the background; look at what it did, not at its exit status.
 #                   Start it with { exec CMD; } &  so that $! is CMD itself in every shell
 #
@@ -127,7 +128,7 @@ until_ok() {
     tries=0
     until "$@"; do
         tries=$((tries + 1))
-        [ "$tries" -lt 500 ] || fail "waited 10 s for: $*"
+        [ "$tries" -lt 1500 ] || fail "waited 30 s for: $*"
         sleep 0.02
     done
 }

@@ -107,6 +107,18 @@ test_not_over_something_else() {
     refuses 1 stek mount -d file
     equal content "$(cat file)" x
 }
+test_not_a_tmpfs_of_somebody_else() { # like /run: neither made the keys directory, nor closed to others, nor taken away
+    needs_mounts
+    mount -t tmpfs -o mode=755 theirs "$DIR"
+    echo mine >"$DIR/file"
+    refuses 1 stek mount
+    err_has 'holds something else'
+    equal "mode and content" "$(stat -c %a "$DIR") $(cat "$DIR/file")" "755 mine"
+    run stek umount
+    [ "$rc" != 0 ] || fail "expected umount to refuse a file system that holds something else"
+    equal "mode and content" "$(stat -c %a "$DIR") $(cat "$DIR/file")" "755 mine"
+    equal layers "$(layers "$DIR")" 1
+}
 test_not_over_keys_on_a_disk() { # nor are they taken for a mounted directory (K1)
     needs_mounts
     make_disk

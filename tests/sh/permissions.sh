@@ -150,6 +150,34 @@ test_key_of_a_foreign_owner() { # who owns the file knows the key, or can change
     err_has a.0.key
     equal "slots 0 and 1" "$(key_id a.0) $(key_id a.1)" "$foreign $current"
 }
+test_shift_of_a_foreign_key() {
+    needs_root
+    make_set a
+    chown nobody "$DIR/a.0.key"
+    before=$(state)
+    refuses 1 stek shift a
+    equal state "$(state)" "$before"
+}
+test_owner_that_was_given() { # install -o, and the rotations after it
+    needs_root
+    for slot in 3 2 1 0; do
+        stek genkey | ok stek install -o nobody a --slot $slot
+    done
+    later a 1
+    quiet stek rotate a
+    quiet stek rotate --force a
+    equal owners "$(stat -c %U "$DIR"/a.?.key | sort | uniq -c | tr -s ' ')" " 4 nobody"
+}
+test_link_to_another_set() { # K3 before K8: what another set still uses is not destroyed with the key that expired here
+    make_set a
+    make_set b
+    ln -f "$DIR/a.3.key" "$DIR/b.1.key"
+    current=$(key_id b.1)
+    later a 1
+    quiet stek rotate a
+    equal "the other set's current key" "$(key_id b.1)" "$current"
+    isnt -e "$DIR/.stek-old"
+}
 test_readable_key_is_closed() { # modes that are too wide
     make_set a
     chmod 644 "$DIR/a.2.key"

@@ -570,6 +570,22 @@ test_period() {
     quiet env STEK_PERIOD=1h "$STEK" rotate -p2h a
     equal "option beats environment" $(($(stat -c %Y "$DIR/a.0.key") - $(stat -c %Y "$DIR/a.1.key"))) 7200
 }
+test_period_changes() { # the key that encrypts and the one that is known as next stay, and then it is quiet
+    for period in 1h 1d 7d 6h; do
+        rm -f "$DIR"/*
+        make_set a
+        before
+        ok stek rotate -p $period a
+        for slot in 1 2; do
+            key=$(nth $slot $was)
+            case " $(key_ids a) " in *" $key "*) ;; *) fail "12h to $period: the key of slot $((slot - 1)) is lost" ;; esac
+        done
+        equal "different keys" "$(key_ids a | tr ' ' '\n' | sort -u | wc -l)" 4
+        before=$(state)
+        quiet stek rotate -p $period a
+        equal "state after another run with $period" "$(state)" "$before"
+    done
+}
 test_wrong_values() {
     for v in 0 8d 168h1 1w h -1 1.5h '' ' ' 12H 99999999999999999999 99999999999999999d; do
         refuses 100 stek rotate "--period=$v" a
