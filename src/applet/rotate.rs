@@ -11,7 +11,7 @@ use crate::core::name::{CURRENT, NEXT, Name};
 use crate::core::plan::{self, Plan};
 use crate::core::settings::Settings;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::server::Running;
+use crate::server::began_after;
 use crate::sys::apply::{KeySet, Making};
 use crate::sys::directory::{Directory, KeySets};
 use crate::sys::random::Pool;
@@ -73,14 +73,14 @@ fn run(call: &Call) -> Outcome<Exit> {
     }
 
     let now = Moment::now();
-    let running = match server.map(|server| reload::find(server, pid_file.as_deref())) {
+    let serving_since = match server.map(|server| reload::find(server, pid_file.as_deref())) {
         None => None,
         Some(Err(failure)) if failure.exit == Exit::NoServer => None,
-        Some(found) => Some(found?),
+        Some(found) => found?.serving_since(),
     };
     let mut run = Run {
         call,
-        running,
+        serving_since,
         making: Making { size: settings.size, period: settings.period, group },
         now,
         epoch: settings.period.epoch(now.seconds()),
@@ -115,8 +115,8 @@ const PATIENCE: u32 = 5;
 /// What is the same for all NAMEs of one run.
 struct Run<'a> {
     call: &'a Call,
-    /// The server that next keys must be known to.
-    running: Option<Box<dyn Running>>,
+    /// Since when the server that next keys must be known to serves, if one was named and runs.
+    serving_since: Option<Moment>,
     settings: &'a Settings,
     directory: &'a Directory,
     making: Making,
@@ -176,8 +176,8 @@ impl Run<'_> {
 
     /// Whether the server that was named runs and began to serve before the next key was there.
     fn is_unknown(&self, set: &KeySet<'_>) -> bool {
-        match (&self.running, set.found[CURRENT], set.found[NEXT]) {
-            (Some(running), Some(_), Some(next)) => !running.knows(next.changed),
+        match (self.serving_since, set.found[CURRENT], set.found[NEXT]) {
+            (Some(since), Some(_), Some(next)) => !began_after(since, next.changed),
             _ => false,
         }
     }

@@ -32,6 +32,12 @@ pub type Find = fn(pid_file: &str) -> Outcome<Box<dyn Running>>;
 /// (10 ms at HZ=100), a start is counted in hundredths of a second.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// Whether what began at `start` began after what changed at `changed`, beyond doubt.
+#[must_use]
+pub fn began_after(start: Moment, changed: Moment) -> bool {
+    start >= changed.after(TICK)
+}
+
 /// A server that runs.
 pub trait Running {
     /// When the oldest of the processes that take new connections began, to [`TICK`]; `None` if there is none.
@@ -40,7 +46,7 @@ pub trait Running {
     /// Whether every process that takes new connections began after keys changed at this moment. In doubt it says no, and
     /// the server is reloaded once more.
     fn knows(&self, changed: Moment) -> bool {
-        self.serving_since().is_some_and(|since| since >= changed.after(TICK))
+        self.serving_since().is_some_and(|since| began_after(since, changed))
     }
 
     /// Tests its configuration, which is `config` or the one it was started with. The failure carries the server's words.
