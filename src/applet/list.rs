@@ -4,6 +4,7 @@ use argh::{ArgsInfo, FromArgs};
 
 use super::{Applet, Call};
 use crate::core::duration::for_people;
+use crate::core::json;
 use crate::core::key::{self, NAME_LENGTH, Size};
 use crate::core::name::{Name, role};
 use crate::failure::{Exit, Failure, Outcome};
@@ -118,32 +119,9 @@ fn as_json(lines: &[Line]) -> String {
             l.key_name,
             l.age,
             l.size,
-            json_string(&l.path)
+            json::string(&l.path)
         )
     };
     let objects: Vec<String> = lines.iter().map(object).collect();
-    if objects.is_empty() { "[]\n".to_owned() } else { format!("[\n  {}\n]\n", objects.join(",\n  ")) }
-}
-
-/// A string as RFC 8259 section 7 wants it.
-fn json_string(text: &str) -> String {
-    let escaped: String = text
-        .chars()
-        .map(|c| match c {
-            '"' | '\\' => format!("\\{c}"),
-            c if c < ' ' => format!("\\u{:04x}", u32::from(c)),
-            c => c.to_string(),
-        })
-        .collect();
-    format!("\"{escaped}\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_escaped_in_json() {
-        assert_eq!(json_string("/a\"b\\c\n"), r#""/a\"b\\c\u000a""#);
-    }
+    json::lines(&objects)
 }

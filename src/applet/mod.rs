@@ -20,7 +20,7 @@ macro_rules! applets {
     };
 }
 
-applets! { genkey help install list lock mount reload rotate shift umount }
+applets! { genkey help install lint list lock mount reload rotate shift snippet umount }
 
 /// One applet, as data.
 pub struct Applet {

@@ -7,7 +7,7 @@ pub struct Period {
 }
 
 /// A ticket lives 7 days at most (RFC 8446 section 4.6.1), and so does the key that encrypts it here.
-const LONGEST: i64 = 7 * 24 * 3600;
+pub const LONGEST: i64 = 7 * 24 * 3600;
 
 impl Period {
     /// 12 hours: with three slots the window is a day.
@@ -23,6 +23,19 @@ impl Period {
             return Err(format!("period '{text}' is not between 1 second and 7 days"));
         }
         Ok(Self { seconds })
+    }
+
+    /// How long a ticket is sure to be accepted with so many encrypting and previous slots: until the key that made it
+    /// leaves the last of them.
+    #[must_use]
+    pub fn window(self, slots: usize) -> i64 {
+        self.seconds.saturating_mul(i64::try_from(slots.saturating_sub(1)).unwrap_or(i64::MAX))
+    }
+
+    /// Its length in seconds.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.seconds
     }
 
     /// The epoch that holds the moment `time` (seconds since 1970; before 1970 epochs are negative).
@@ -65,6 +78,15 @@ pub fn for_people(seconds: i64) -> String {
         3600..86400 => format!("{sign}{}h{}m", s / 3600, s % 3600 / 60),
         _ => format!("{sign}{}d{}h", s / 86400, s % 86400 / 3600),
     }
+}
+
+/// A duration as configurations have it: a number and the largest unit that divides it, `1d`, `36h`, `90s`.
+#[must_use]
+pub fn in_one_unit(seconds: i64) -> String {
+    let units = [(24 * 3600, 'd'), (3600, 'h'), (60, 'm')];
+    let (length, unit) =
+        units.into_iter().find(|(length, _)| seconds % length == 0 && seconds != 0).unwrap_or((1, 's'));
+    format!("{}{unit}", seconds / length)
 }
 
 #[cfg(test)]
@@ -115,5 +137,15 @@ mod tests {
         assert_eq!(for_people(59), "59s");
         assert_eq!(for_people(3_725), "1h2m");
         assert_eq!(for_people(-90_000), "-1d1h");
+    }
+
+    #[test]
+    fn configurations_have_one_unit() {
+        for (seconds, wanted) in [(86400, "1d"), (129_600, "36h"), (90, "90s"), (1800, "30m"), (0, "0s"), (1, "1s")] {
+            assert_eq!(in_one_unit(seconds), wanted);
+            assert_eq!(super::seconds(wanted), Some(seconds));
+        }
+        assert_eq!(Period::DEFAULT.window(3), 86400);
+        assert_eq!((Period::DEFAULT.window(1), Period::DEFAULT.window(0)), (0, 0));
     }
 }

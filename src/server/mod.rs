@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::core::duration::{self, Period};
+use crate::core::name::{CURRENT, NEXT, Name};
 use crate::failure::Outcome;
 use crate::sys::clock::Moment;
 
@@ -23,6 +25,36 @@ pub struct Server {
     pub pid_file: &'static str,
     /// Finds the running server.
     pub find: Find,
+    /// Writes the lines of its configuration that make it use a key set.
+    pub snippet: fn(&Snippet<'_>) -> String,
+}
+
+/// What the lines of a configuration are to say.
+pub struct Snippet<'a> {
+    /// The key set.
+    pub name: &'a Name,
+    /// The keys directory.
+    pub directory: &'a str,
+    /// Encrypting and previous slots.
+    pub slots: usize,
+    /// How long a key encrypts.
+    pub period: Period,
+    /// The command that checks the result, without what is piped into it.
+    pub check: &'a str,
+}
+
+impl Snippet<'_> {
+    /// The slots in the order in which nginx and others list keys: the current one first, because it encrypts, the next
+    /// one last.
+    pub fn slots_in_order(&self) -> impl Iterator<Item = usize> + use<> {
+        (CURRENT..=self.slots).chain([NEXT])
+    }
+
+    /// How long a ticket may live, in seconds: the window, but never longer than 7 days (RFC 8446 section 4.6.1).
+    #[must_use]
+    pub fn lifetime(&self) -> i64 {
+        self.period.window(self.slots).min(duration::LONGEST)
+    }
 }
 
 /// Finds a running server by its pid file. If it does not run the failure has [`Exit::NoServer`](crate::failure::Exit).

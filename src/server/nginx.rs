@@ -6,13 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Running, Server};
+use super::{Running, Server, Snippet};
+use crate::core::duration::in_one_unit;
+use crate::core::nginx_config::quote;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
 use crate::sys::process::{self, Process, Status};
 
 /// nginx. Debian's pid file.
-pub const SERVER: Server = Server { name: "nginx", pid_file: "/run/nginx.pid", find };
+pub const SERVER: Server = Server { name: "nginx", pid_file: "/run/nginx.pid", find, snippet };
 
 /// What follows the program's own name in the titles of its processes.
 const MASTER_TITLE: &str = ": master process ";
@@ -101,6 +103,23 @@ impl Running for Master {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The first key of the list encrypts; the order of the others has no meaning to nginx, and `lint` wants the next one last.
+fn snippet(wanted: &Snippet<'_>) -> String {
+    let Snippet { name, directory, check, .. } = wanted;
+    let directory = directory.trim_end_matches('/');
+    let mut text = format!(
+        "# session ticket keys of {name}: the current one first, the next one last\n\
+         # they count in the default server of a listen socket (or in http {{}}), for all its names\n\
+         # check: nginx -T 2>/dev/null | {check}\n\
+         ssl_session_tickets on;\nssl_session_timeout {};\n",
+        in_one_unit(wanted.lifetime())
+    );
+    for slot in wanted.slots_in_order() {
+        text += &format!("ssl_session_ticket_key {};\n", quote(&format!("{directory}/{}", name.slot_file(slot))));
+    }
+    text
 }
 
 /// The options that nginx was started with and that a test of its configuration needs, out of its title: the arguments with

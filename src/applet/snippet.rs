@@ -1,0 +1,64 @@
+//! `snippet`: the lines of a server's configuration that make it use a NAME's keys.
+
+use argh::{ArgsInfo, FromArgs};
+
+use super::{Applet, Call};
+use crate::core::name::Name;
+use crate::failure::{Exit, Outcome};
+use crate::server::{self, Server, Snippet};
+use crate::sys::streams;
+
+/// This applet.
+pub const APPLET: Applet = Applet {
+    name: "snippet",
+    operands: "SERVER NAME...",
+    operand_ends_options: false,
+    shared: &["--dir", "--period", "--slots"],
+    info: Options::get_args_info,
+    run,
+};
+
+/// print the lines that make SERVER (nginx) use the keys of NAME, to be pasted into its configuration
+#[derive(ArgsInfo, FromArgs)]
+struct Options {}
+
+fn run(call: &Call) -> Outcome<Exit> {
+    let Options {} = call.options()?;
+    let settings = call.settings()?;
+    let operands = call.operands()?;
+    let Some((server, names)) = operands.split_first() else { return Err(call.usage("a SERVER and a NAME are needed")) };
+    let server = Server::named(server).ok_or_else(|| {
+        let known: Vec<&str> = server::ALL.iter().map(|server| server.name).collect();
+        call.usage(format!("unknown server '{}'", server.escape_debug())).hint(format!("these are known: {}", known.join(" ")))
+    })?;
+    let mut chosen: Vec<Name> = Vec::new();
+    for name in names {
+        let name = Name::parse(name).map_err(|wrong| call.usage(format!("'{}': {wrong}", name.escape_debug())))?;
+        if !chosen.contains(&name) {
+            chosen.push(name);
+        }
+    }
+    if chosen.is_empty() {
+        chosen.clone_from(&settings.names);
+    }
+    if chosen.is_empty() {
+        return Err(call.usage("a NAME is needed"));
+    }
+    let check = check_command(call);
+    let text = |name: &Name| {
+        let directory = settings.directory.as_str();
+        (server.snippet)(&Snippet { name, directory, slots: settings.slots, period: settings.period, check: &check })
+    };
+    streams::write_out(chosen.iter().map(text).collect::<Vec<_>>().join("\n").as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// `stek lint` with the options of this call; what came from the environment or the settings file it finds by itself.
+fn check_command(call: &Call) -> String {
+    call.split.options.iter().fold("stek lint".to_owned(), |command, (long, value)| {
+        let value = value.as_deref().unwrap_or_default();
+        let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b)) && !value.is_empty();
+        let value = if plain { value.to_owned() } else { format!("'{}'", value.replace('\'', "'\\''")) };
+        format!("{command} {long} {}", value.replace(char::is_control, "?"))
+    })
+}
