@@ -489,12 +489,14 @@ impl<'a> Lint<'a> {
         }
     }
 
-    /// The servers of a socket that speak TLS in their own name, each with whom it trusts.
+    /// Whom the servers of a socket trust that speak TLS in their own name: each kind once, with its first server.
     fn trusts(&self, socket: &Socket) -> Vec<(usize, String)> {
         let own = |server: &usize| *server == socket.default || self.configuration.has_context(*server);
         let accepting =
             socket.servers.iter().copied().filter(|server| own(server) && !self.configuration.rejects(*server));
-        accepting.map(|server| (server, trust(self.configuration, server))).collect()
+        let mut seen = std::collections::HashSet::new();
+        let trusts = accepting.map(|server| (server, trust(self.configuration, server)));
+        trusts.filter(|(_, trust)| seen.insert(trust.clone())).collect()
     }
 
     /// Where a server says that it wants certificates.
@@ -505,9 +507,7 @@ impl<'a> Lint<'a> {
 
     fn mixed_trust(&mut self, socket: &Socket) {
         let trusts = self.trusts(socket);
-        let Some((_, common)) = trusts.first() else { return };
         let Some((strict, lax)) = strict_and_lax(&trusts, &trusts) else { return };
-        debug_assert!(trusts.iter().any(|(_, trust)| trust != common));
         let before =
             format!("client certificates are asked for here, not so by {}; both share the keys of ", self.server(lax));
         let after = ": before nginx 1.27.4 and 1.26.3 a ticket of one opens the other (CVE-2025-23419)";
@@ -531,7 +531,6 @@ impl<'a> Lint<'a> {
             let trusts = self.trusts(socket);
             let mut kinds: Vec<String> = trusts.iter().map(|(_, trust)| trust.clone()).collect();
             kinds.sort();
-            kinds.dedup();
             let mut sets: Vec<String> = slots(keys).iter().map(Slot::set).collect();
             sets.sort();
             sets.dedup();

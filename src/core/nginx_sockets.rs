@@ -430,7 +430,12 @@ impl Reader<'_> {
         let main = self.main;
         let Some(server) = self.configuration.servers.last_mut() else { return };
         match (word, values) {
-            ("server_name", names) => server.names.extend(names.iter().map(|name| name.to_lowercase())),
+            ("server_name", names) => {
+                // A regular expression means what it says.
+                let lower =
+                    |name: &String| if name.starts_with('~') { name.clone() } else { name.to_ascii_lowercase() };
+                server.names.extend(names.iter().map(lower));
+            }
             ("listen", [address, options @ ..]) => {
                 let has = |wanted: &[&str]| options.iter().any(|option| wanted.contains(&option.as_str()));
                 let quic = has(&["quic"]);
