@@ -40,8 +40,10 @@ install:
 	$(INSTALL) -m 755 '$(BIN)' '$(sbindir)/.stek.new'
 	mv -f '$(sbindir)/.stek.new' '$(sbindir)/stek'
 	for a in $$('$(BIN)' --list); do ln -sf stek "$(sbindir)/stek-$$a" || exit 1; done
-	$(INSTALL) -m 644 man/stek.8 '$(man8dir)/stek.8'
-	for a in $$('$(BIN)' --list); do ln -sf stek.8 "$(man8dir)/stek-$$a.8" || exit 1; done
+	$(INSTALL) -m 644 man/*.8 '$(man8dir)'
+	for a in $$('$(BIN)' --list); do \
+		test -e "man/stek-$$a.8" || ln -sf stek.8 "$(man8dir)/stek-$$a.8" || exit 1; \
+	done
 	$(INSTALL) -m 644 $(DOCS) '$(docdir)'
 	sed 's|/usr/sbin/stek|$(SBINDIR)/stek|g' contrib/init.d/stek >'$(etcdir)/init.d/stek'
 	chmod 755 '$(etcdir)/init.d/stek'
@@ -56,7 +58,8 @@ install:
 
 # The keys stay: stop first (service stek stop) to destroy them.
 uninstall:
-	rm -f '$(sbindir)/stek' '$(man8dir)/stek.8' '$(etcdir)/init.d/stek' '$(etcdir)/cron.d/stek'
+	for m in man/*.8; do rm -f "$(man8dir)/$${m##*/}"; done
+	rm -f '$(sbindir)/stek' '$(etcdir)/init.d/stek' '$(etcdir)/cron.d/stek'
 	for l in '$(sbindir)'/stek-* '$(man8dir)'/stek-*.8; do \
 		case "$$(readlink "$$l")" in stek|stek.8) rm -f "$$l" ;; esac; \
 	done
@@ -84,7 +87,7 @@ lint:
 	shellcheck -x -s sh $(SCRIPTS)
 	shellcheck -s bash .ci/run
 	checkbashisms $(SCRIPTS)
-	mandoc -T lint -W warning man/stek.8
+	mandoc -T lint -W warning man/*.8
 
 bench:
 	@contrib/dev/need bench
