@@ -6,8 +6,12 @@
 pub enum Exit {
     /// Done, also when nothing was due.
     Done = 0,
-    /// Refused, or the answer is "no".
+    /// Refused, or the answer is "no"; of `check`: a warning.
     No = 1,
+    /// Of `check` alone, which speaks the codes of monitoring plugins: something critical.
+    Critical = 2,
+    /// Of `check` alone: it could not look.
+    Unknown = 3,
     /// Wrong usage.
     Usage = 100,
     /// There is no server to signal.

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
             let first = arguments.remove(0);
             match first.to_str().and_then(Applet::named) {
                 Some(applet) => run(applet, &arguments),
-                None => ended("stek", applet::help::without_applet(&first, &arguments)),
+                None => ended("stek", |failure| failure.exit, applet::help::without_applet(&first, &arguments)),
             }
         }
     };
@@ -42,12 +42,12 @@ fn run(applet: &'static Applet, arguments: &[OsString]) -> Exit {
             (applet.run)(&call)
         }
     });
-    ended(&format!("stek {}", applet.name), outcome)
+    ended(&format!("stek {}", applet.name), |failure| applet.exit_of(failure), outcome)
 }
 
-fn ended(prefix: &str, outcome: Outcome<Exit>) -> Exit {
-    outcome.unwrap_or_else(|failure: Failure| {
+fn ended(prefix: &str, exit_of: impl Fn(&Failure) -> Exit, outcome: Outcome<Exit>) -> Exit {
+    outcome.unwrap_or_else(|failure| {
         applet::report(prefix, &failure);
-        failure.exit
+        exit_of(&failure)
     })
 }

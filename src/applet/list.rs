@@ -1,11 +1,15 @@
 //! `list`: one line per slot. Reads key names only, never the rest of a key.
 
+use std::time::Duration;
+
 use argh::{ArgsInfo, FromArgs};
 
-use super::{Applet, Call};
+use super::{Applet, Call, check};
 use crate::core::duration::for_people;
 use crate::core::json;
+use crate::core::findings;
 use crate::core::key::{self, NAME_LENGTH, Size};
+use crate::core::metrics;
 use crate::core::name::{Name, role};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::directory::{Directory, KeySets};
@@ -16,7 +20,7 @@ pub const APPLET: Applet = Applet {
     name: "list",
     operands: "[NAME]...",
     operand_ends_options: false,
-    shared: &["--dir", "--slots", "--allow-disk", "--verbose"],
+    shared: &["--dir", "--period", "--slots", "--group", "--allow-disk", "--verbose"],
     info: Options::get_args_info,
     run,
 };
@@ -27,6 +31,12 @@ struct Options {
     /// print JSON, ages in seconds
     #[argh(switch)]
     json: bool,
+    /// print metrics, with the findings of check, for the textfile collector of Prometheus's node exporter
+    #[argh(switch)]
+    prometheus: bool,
+    /// with --prometheus: where the server's process id stands, as for check
+    #[argh(option, arg_name = "FILE")]
+    pid_file: Option<String>,
 }
 
 /// One slot as it is shown.
@@ -40,8 +50,18 @@ struct Line {
 }
 
 fn run(call: &Call) -> Outcome<Exit> {
-    let Options { json } = call.options()?;
+    let Options { json, prometheus, pid_file } = call.options()?;
     let settings = call.settings()?;
+    if json && prometheus {
+        return Err(call.usage("--json and --prometheus exclude each other"));
+    }
+    if prometheus {
+        let facts = check::look(call, &settings, findings::grace(settings.period), pid_file.as_deref(), Duration::ZERO)?;
+        return streams::write_out(metrics::write(&facts, &findings::judge(&facts)).as_bytes()).map(|()| Exit::Done);
+    }
+    if pid_file.is_some() {
+        return Err(call.usage("--pid-file needs --prometheus"));
+    }
     let names = call.names()?;
     let directory = call.directory(&settings)?;
     let sets = KeySets::of(&directory.files()?);

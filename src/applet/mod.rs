@@ -10,6 +10,7 @@ use crate::core::name::Name;
 use crate::core::settings::{self, Settings, Shared};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::directory::{Directory, KeySets};
+use crate::sys::log::{self, Level};
 use crate::sys::{process, streams};
 
 macro_rules! applets {
@@ -20,7 +21,7 @@ macro_rules! applets {
     };
 }
 
-applets! { genkey help install lint list lock mount reload rotate shift snippet umount }
+applets! { check genkey help install lint list lock mount reload rotate shift snippet umount }
 
 /// One applet, as data.
 pub struct Applet {
@@ -60,6 +61,13 @@ impl Applet {
     pub fn synopsis(&self) -> String {
         let options = if self.flags().is_empty() { "" } else { " [OPTION]..." };
         format!("{}{options} {}", self.name, self.operands).trim_end().to_owned()
+    }
+
+    /// What a failed run exits with. `check` alone has the codes of monitoring plugins: whatever keeps it from looking is
+    /// "unknown".
+    #[must_use]
+    pub fn exit_of(&self, failure: &Failure) -> Exit {
+        if self.name == check::APPLET.name { Exit::Unknown } else { failure.exit }
     }
 
     /// The help text: synopsis, what it does, its options.
@@ -147,8 +155,12 @@ impl Call {
             let path = process::variable(settings::FILE.1).unwrap_or_else(|| settings::FILE.0.to_owned());
             std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         };
-        Settings::resolve(self.options_among(self.applet.shared)?, &process::variable, &file)
-            .map_err(|wrong| self.usage(wrong))
+        let settings = Settings::resolve(self.options_among(self.applet.shared)?, &process::variable, &file)
+            .map_err(|wrong| self.usage(wrong))?;
+        if settings.syslog && self.applet.shared.contains(&"--syslog") {
+            log::open();
+        }
+        Ok(settings)
     }
 
     /// A failure for wrong usage, with the hint where to read on.
@@ -205,8 +217,15 @@ impl Call {
         }
     }
 
+    /// Says what was done: to syslog if it was asked for, and with -v.
+    pub fn done(&self, settings: &Settings, message: impl std::fmt::Display) {
+        log::write(Level::Notice, &format!("{}: {message}", self.applet.name));
+        self.tell(settings, message);
+    }
+
     /// Warns.
     pub fn warn(&self, message: impl std::fmt::Display) {
+        log::write(Level::Warning, &format!("{}: {message}", self.applet.name));
         streams::write_error(&format!("stek {}: warning: {message}", self.applet.name));
     }
 
@@ -216,8 +235,9 @@ impl Call {
     }
 }
 
-/// Writes a failure to standard error.
+/// Writes a failure to standard error, and to syslog if it was asked for.
 pub fn report(prefix: &str, failure: &Failure) {
+    log::write(Level::Error, &format!("{}: {}", prefix.trim_start_matches("stek "), failure.message));
     let hint = failure.hint.as_ref().map(|hint| format!("hint: {hint}"));
     for line in failure.message.lines().chain(hint.as_deref()) {
         streams::write_error(&format!("{prefix}: {line}"));

@@ -17,7 +17,7 @@ pub const APPLET: Applet = Applet {
     name: "reload",
     operands: "[nginx]",
     operand_ends_options: false,
-    shared: &["--dir", "--allow-disk", "--verbose"],
+    shared: &["--dir", "--allow-disk", "--syslog", "--verbose"],
     info: Options::get_args_info,
     run,
 };
@@ -87,7 +87,7 @@ fn run(call: &Call) -> Outcome<Exit> {
     // A chain changed its keys before it came here. After two ticks its new workers are seen to be younger than the keys.
     std::thread::sleep((2 * TICK).saturating_sub(begin.elapsed()));
     let what = running.reload(patience)?;
-    call.tell(&settings, format_args!("{}: {what}", server.name));
+    call.done(&settings, format_args!("{}: {what}", server.name));
     Ok(Exit::Done)
 }
 

@@ -5,15 +5,16 @@ use std::time::Duration;
 use argh::{ArgsInfo, FromArgs};
 use zeroize::Zeroize;
 
-use super::{Applet, Call, KEY_OPTIONS, reload};
+use super::{Applet, Call, reload};
 use crate::core::key::{self, LONGEST, Weakness};
 use crate::core::name::{CURRENT, NEXT, Name};
-use crate::core::plan::{self, Plan};
+use crate::core::plan::{self, Move, Plan};
 use crate::core::settings::Settings;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::server::began_after;
 use crate::sys::apply::{KeySet, Making};
 use crate::sys::directory::{Directory, KeySets};
+use crate::sys::log::{self, Level};
 use crate::sys::random::Pool;
 use crate::sys::secret::Secret;
 use crate::sys::{accounts, lock, startup, streams};
@@ -24,7 +25,16 @@ pub const APPLET: Applet = Applet {
     name: "rotate",
     operands: "[NAME]...",
     operand_ends_options: false,
-    shared: KEY_OPTIONS,
+    shared: &[
+        "--dir",
+        "--period",
+        "--slots",
+        "--size",
+        "--group",
+        "--allow-disk",
+        "--syslog",
+        "--verbose",
+    ],
     info: Options::get_args_info,
     run,
 };
@@ -53,6 +63,9 @@ fn run(call: &Call) -> Outcome<Exit> {
         return Err(call.usage("--pid-file needs --known-to"));
     }
     let settings = call.settings()?;
+    if dry_run {
+        log::close();
+    }
     let names = call.names()?;
     let group = settings.group.as_deref().map(|group| accounts::id(accounts::GROUPS, group)).transpose()?;
     startup::exact_modes();
@@ -151,25 +164,39 @@ impl Run<'_> {
         if next_was_missing {
             self.call.warn(format!("{name}: there was no next key to rotate to; the current one stays until servers know one"));
         }
+        let mut done = Vec::new();
+        let worked = self.work(&set, moves, &mut done);
+        // One line for all of it: many NAMEs rotate at the same moment, and a flood is what syslog daemons drop.
+        if !done.is_empty() && !self.dry_run {
+            log::write(Level::Notice, &format!("rotate: {name}: {}", done.join(", ")));
+        }
+        worked
+    }
+
+    /// Makes the moves, and says each.
+    fn work(&mut self, set: &KeySet<'_>, moves: Vec<Move>, done: &mut Vec<String>) -> Outcome {
         for (slot, found) in set.found.iter().enumerate() {
             let Some(found) = found.filter(|found| found.changed > self.now.after(STEP)) else { continue };
             // A change in the future, from a clock that went back, would look newer than any reload until then.
             if !self.dry_run {
-                self.directory.date(&name.slot_file(slot), found.mtime)?;
+                self.directory.date(&set.name.slot_file(slot), found.mtime)?;
             }
-            self.say(name, format_args!("touch {slot}"))?;
+            done.push(format!("touch {slot}"));
+            self.say(set.name, format_args!("touch {slot}"))?;
         }
         for (slot, access) in set.unprotected(self.making.group) {
             if !self.dry_run {
-                self.directory.protect(&name.slot_file(slot), access)?;
+                self.directory.protect(&set.name.slot_file(slot), access)?;
             }
-            self.say(name, format_args!("protect {slot}"))?;
+            done.push(format!("protect {slot}"));
+            self.say(set.name, format_args!("protect {slot}"))?;
         }
         for step in moves {
             if !self.dry_run {
                 set.apply(step, self.making, &mut self.pool)?;
             }
-            self.say(name, step)?;
+            done.push(step.to_string());
+            self.say(set.name, step)?;
         }
         Ok(())
     }

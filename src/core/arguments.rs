@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use argh::{FlagInfo, FlagInfoKind};
+use argh::{FlagInfo, FlagInfoKind, Optionality};
 
 /// An option that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +17,25 @@ pub struct Known {
     pub short: Option<char>,
     /// Whether a value follows.
     pub takes_value: bool,
+    /// Whether it may be given more than once; of any other one the last counts.
+    pub repeats: bool,
 }
 
 impl From<&FlagInfo<'static>> for Known {
     fn from(flag: &FlagInfo<'static>) -> Self {
-        Self { long: flag.long, short: flag.short, takes_value: matches!(flag.kind, FlagInfoKind::Option { .. }) }
+        Self {
+            long: flag.long,
+            short: flag.short,
+            takes_value: matches!(flag.kind, FlagInfoKind::Option { .. }),
+            repeats: flag.optionality == Optionality::Repeating,
+        }
     }
 }
 
 /// A command line, split.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
-    /// The options in their long form with their values, in order; of a repeated one only the last.
+    /// The options in their long form with their values, in order; of a repeated one only the last, unless it repeats.
     pub options: Vec<(&'static str, Option<String>)>,
     /// Everything that is no option.
     pub operands: Vec<OsString>,
@@ -38,7 +45,7 @@ pub struct Split {
 
 impl Split {
     fn add(&mut self, known: Known, value: Option<String>) {
-        self.options.retain(|(long, _)| *long != known.long);
+        self.options.retain(|(long, _)| known.repeats || *long != known.long);
         self.options.push((known.long, value));
     }
 
@@ -156,9 +163,10 @@ mod tests {
     use proptest::prelude::*;
 
     const KNOWN: &[Known] = &[
-        Known { long: "--slots", short: Some('n'), takes_value: true },
-        Known { long: "--quiet", short: Some('q'), takes_value: false },
-        Known { long: "--verbose", short: Some('v'), takes_value: false },
+        Known { long: "--slots", short: Some('n'), takes_value: true, repeats: false },
+        Known { long: "--quiet", short: Some('q'), takes_value: false, repeats: false },
+        Known { long: "--verbose", short: Some('v'), takes_value: false, repeats: false },
+        Known { long: "--ignore", short: None, takes_value: true, repeats: true },
     ];
 
     fn of(words: &[&str], stop: bool) -> Result<Split, String> {
@@ -188,6 +196,13 @@ mod tests {
         assert_eq!(of(&["-q", "a", "-n3"], true).unwrap().operands, ["a", "-n3"]);
         assert_eq!(of(&["-q", "--", "-n3", "--"], false).unwrap().operands, ["-n3", "--"]);
         assert_eq!(of(&["-", "", "help"], false).unwrap().operands, ["-", "", "help"]);
+    }
+
+    #[test]
+    fn an_option_that_repeats_keeps_every_value() {
+        let options = of(&["--ignore", "a", "-q", "--ignore=b"], false).unwrap().options;
+        let values: Vec<_> = options.iter().filter_map(|(_, value)| value.as_deref()).collect();
+        assert_eq!(values, ["a", "b"]);
     }
 
     #[test]

@@ -5,8 +5,11 @@
 
 pub mod arguments;
 pub mod duration;
+pub mod findings;
+pub mod host;
 pub mod json;
 pub mod key;
+pub mod metrics;
 pub mod name;
 pub mod nginx_config;
 pub mod nginx_lint;

@@ -29,6 +29,9 @@ pub struct Shared {
     /// let keys lie on a file system that is not tmpfs or ramfs
     #[argh(switch)]
     pub allow_disk: bool,
+    /// tell syslog what was done and what failed ($`STEK_SYSLOG`: 1)
+    #[argh(switch)]
+    pub syslog: bool,
     /// say on standard error what is done
     #[argh(switch, short = 'v')]
     pub verbose: bool,
@@ -54,6 +57,8 @@ pub struct Settings {
     pub group: Option<String>,
     /// Whether keys may lie on a disk (K1).
     pub allow_disk: bool,
+    /// Whether syslog is told what was done and what failed.
+    pub syslog: bool,
     /// Whether to say what is done.
     pub verbose: bool,
     /// The NAMEs of `$STEK_NAMES`, sorted, each once.
@@ -76,7 +81,7 @@ impl Settings {
         environment: &dyn Fn(&str) -> Option<String>,
         file: &dyn Fn() -> Option<String>,
     ) -> Result<Self, String> {
-        let Shared { dir, period, slots, size, group, allow_disk, verbose } = options;
+        let Shared { dir, period, slots, size, group, allow_disk, syslog, verbose } = options;
         let environment = |variable: &str| environment(variable).filter(|value| !value.is_empty());
         let own_directory = dir.is_some() || environment("STEK_DIR").is_some();
         let text = if own_directory { String::new() } else { file().unwrap_or_default() };
@@ -114,6 +119,14 @@ impl Settings {
             .ok()
             .and_then(Size::of)
             .ok_or_else(|| format!("{origin}'{size}' is no key size: 80 and 48 bytes are"))?;
+        let syslog = match value(None, "STEK_SYSLOG")? {
+            Some((text, origin)) => match text.as_str() {
+                "1" => true,
+                "0" => syslog,
+                _ => return Err(format!("{origin}'{text}' is neither 1 nor 0")),
+            },
+            None => syslog,
+        };
         let names = value(None, "STEK_NAMES")?.unwrap_or_default();
         let names = names
             .0
@@ -129,6 +142,7 @@ impl Settings {
             size,
             group: value(group, "STEK_GROUP")?.map(|(group, _)| group).filter(|group| !group.is_empty()),
             allow_disk,
+            syslog,
             verbose,
             names,
         })
@@ -181,6 +195,15 @@ mod tests {
     }
 
     #[test]
+    fn syslog_is_told_when_asked() {
+        for (option, value, told) in [(false, "", false), (false, "1", true), (false, "0", false), (true, "0", true)] {
+            let options = Shared { syslog: option, ..Shared::default() };
+            assert_eq!(with(options, &[("STEK_SYSLOG", value)], "").unwrap().syslog, told, "{option} {value}");
+        }
+        assert!(with(Shared::default(), &[], "STEK_SYSLOG=1").unwrap().syslog);
+    }
+
+    #[test]
     fn the_file_does_not_speak_about_a_directory_of_ones_own() {
         let settings = with(Shared::default(), &[("STEK_DIR", "/tmp/x")], "STEK_SLOTS=5").unwrap();
         assert_eq!(settings.slots, 3);
@@ -194,6 +217,7 @@ mod tests {
             ("STEK_SIZE", "64"),
             ("STEK_PERIOD", "0"),
             ("STEK_NAMES", "a/b"),
+            ("STEK_SYSLOG", "yes"),
         ] {
             let wrong = with(Shared::default(), &[(name, value)], "").unwrap_err();
             assert!(wrong.starts_with(&format!("${name}: ")), "{wrong}");

@@ -81,6 +81,9 @@ pub trait Running {
         self.serving_since().is_some_and(|since| began_after(since, changed))
     }
 
+    /// The processes that hold keys.
+    fn processes(&self) -> Vec<u32>;
+
     /// Tests its configuration, which is `config` or the one it was started with. The failure carries the server's words.
     fn test(&self, config: Option<&str>) -> Outcome;
 

@@ -71,6 +71,11 @@ impl Running for Master {
         self.workers().into_iter().map(process::start_time).min()
     }
 
+    fn processes(&self) -> Vec<u32> {
+        let workers = self.workers().into_iter().map(|worker| worker.id);
+        std::iter::once(self.process.id).chain(workers).collect()
+    }
+
     fn test(&self, config: Option<&str>) -> Outcome {
         let mut arguments = started_with(&self.command_line);
         if let Some(config) = config {

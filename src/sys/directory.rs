@@ -1,7 +1,9 @@
 //! The keys directory: everything happens relative to its descriptor, nobody else's link is followed (K7), and what file
 //! system it is on is asked of the open directory, not of a path (K1).
 
+use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -105,8 +107,8 @@ impl Access {
 }
 
 impl Directory {
-    /// Opens a directory for keys: our own or root's, writable by nobody else (K7), in memory unless `allow_disk` (K1).
-    pub fn open(path: &Path, allow_disk: bool) -> Outcome<Self> {
+    /// Opens a directory as it is, to look at it and change nothing; and what it is.
+    pub fn open_to_look(path: &Path) -> Outcome<(Self, Found)> {
         let shown = path.display();
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let descriptor = retry(|| open(path, flags, Mode::empty())).map_err(|errno| match errno {
@@ -119,6 +121,14 @@ impl Directory {
         })?;
         let attempt = || format!("cannot look at {shown}");
         let found: Found = fstat(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?.into();
+        let in_memory = is_in_memory(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?;
+        Ok((Self { descriptor, path: path.to_owned(), in_memory }, found))
+    }
+
+    /// Opens a directory for keys: our own or root's, writable by nobody else (K7), in memory unless `allow_disk` (K1).
+    pub fn open(path: &Path, allow_disk: bool) -> Outcome<Self> {
+        let (directory, found) = Self::open_to_look(path)?;
+        let shown = path.display();
         if found.owner != 0 && found.owner != geteuid().as_raw() {
             return Err(Failure::refused(format!("{shown} belongs to uid {}", found.owner))
                 .hint("keys are only safe in a directory of your own or root's"));
@@ -127,12 +137,17 @@ impl Directory {
             return Err(Failure::refused(format!("{shown} is writable by others (mode {:04o})", found.mode))
                 .hint(format!("chmod 0700 {shown}")));
         }
-        let in_memory = is_in_memory(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?;
-        if !in_memory && !allow_disk {
+        if !directory.in_memory && !allow_disk {
             return Err(Failure::refused(format!("{shown} is not on tmpfs or ramfs, keys would reach a disk"))
                 .hint("use 'stek mount', or --allow-disk if you know better"));
         }
-        Ok(Self { descriptor, path: path.to_owned(), in_memory })
+        Ok(directory)
+    }
+
+    /// Whether it lies on tmpfs or ramfs.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.in_memory
     }
 
     /// The path it was opened by, for messages.
@@ -158,19 +173,22 @@ impl Directory {
         move |errno| Failure::system(attempt, errno)
     }
 
-    /// The names of all files in it, in no order.
+    /// The names of all files in it, in no order; a name that is not UTF-8 is none of ours.
     pub fn files(&self) -> Outcome<Vec<String>> {
+        Ok(self.entries()?.into_iter().filter_map(|file| file.into_string().ok()).collect())
+    }
+
+    /// The names of all files in it, whatever their bytes.
+    pub fn entries(&self) -> Outcome<Vec<OsString>> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let failed = |errno| Failure::system(format!("cannot list {}", self.path.display()), errno);
         let own = retry(|| openat(&self.descriptor, ".", flags, Mode::empty())).map_err(failed)?;
         let mut files = Vec::new();
         for entry in Dir::from_fd(own).map_err(failed)?.iter() {
-            // A name that is not UTF-8 is none of ours.
-            if let Ok(file) = entry.map_err(failed)?.file_name().to_str()
-                && file != "."
-                && file != ".."
-            {
-                files.push(file.to_owned());
+            let entry = entry.map_err(failed)?;
+            let file = entry.file_name().to_bytes();
+            if file != b"." && file != b".." {
+                files.push(OsString::from_vec(file.to_vec()));
             }
         }
         Ok(files)
@@ -194,6 +212,17 @@ impl Directory {
     pub fn read(&self, file: &str, buffer: &mut [u8]) -> Outcome<usize> {
         let descriptor = self.open_file(file, OFlag::O_RDONLY).map_err(self.failed("open", file))?;
         read_all(descriptor.as_fd(), buffer).map_err(self.failed("read", file))
+    }
+
+    /// Looks at a file and reads it, through one descriptor so that both speak of the same file; only a regular file is read.
+    ///
+    /// # Errors
+    /// Whatever open(2), fstat(2) or read(2) fails with.
+    pub fn look_and_read(&self, file: &str, buffer: &mut [u8]) -> nix::Result<(Found, usize)> {
+        let descriptor = self.open_file(file, OFlag::O_RDONLY)?;
+        let found: Found = fstat(&descriptor)?.into();
+        let length = if found.is_regular { read_all(descriptor.as_fd(), buffer)? } else { 0 };
+        Ok((found, length))
     }
 
     /// Sets a file's mtime, in seconds since 1970.

@@ -4,13 +4,16 @@ pub mod accounts;
 pub mod apply;
 pub mod clock;
 pub mod directory;
+pub mod host;
 pub mod lock;
+pub mod log;
 pub mod mount;
 pub mod process;
 pub mod random;
 pub mod secret;
 pub mod startup;
 pub mod streams;
+pub mod survey;
 
 use std::os::fd::BorrowedFd;
 

@@ -3,7 +3,7 @@
 //! tmpfs with `noswap` (Linux 6.4), else ramfs, which never swaps either but knows no size limit, else tmpfs. Where mount(2)
 //! is not allowed, as in most containers, a plain directory will do if it lies on tmpfs.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -210,7 +210,7 @@ fn mounted_at(path: &Path) -> Outcome<Option<Mounted>> {
     let mut field = || fields.next().unwrap_or_default();
     let (kind, source, options) = (field(), field(), field());
     let kind = match kind {
-        "tmpfs" if options.split(',').any(|option| option == "noswap") => Kind::TmpfsWithoutSwap,
+        "tmpfs" if has_noswap(options) => Kind::TmpfsWithoutSwap,
         "tmpfs" => Kind::Tmpfs,
         "ramfs" => Kind::Ramfs,
         other => {
@@ -219,6 +219,27 @@ fn mounted_at(path: &Path) -> Outcome<Option<Mounted>> {
         }
     };
     Ok(Some(Mounted { kind, by_us: source == SOURCE }))
+}
+
+fn has_noswap(options: &str) -> bool {
+    options.split(',').any(|option| option == "noswap")
+}
+
+/// Whether the kernel may swap out what lies in an open directory: on anything but ramfs and a tmpfs with `noswap`.
+pub fn may_swap(directory: &Directory) -> Outcome<bool> {
+    let read = |file: &str| {
+        let text = std::fs::read(file).map_err(|error| Failure::io(format!("cannot read {file}"), &error))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    // By the mount's number: the directory need not be a mount point, and paths may be covered by other mounts.
+    let about = read(&format!("/proc/self/fdinfo/{}", directory.as_fd().as_raw_fd()))?;
+    let mount = about.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(str::trim);
+    let table = read("/proc/self/mountinfo")?;
+    let line = table.lines().find(|line| line.split(' ').next() == mount);
+    let Some((_, file_system)) = line.and_then(|line| line.split_once(" - ")) else { return Ok(true) };
+    let mut fields = file_system.split(' ');
+    let (kind, options) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
+    Ok(!(kind == "ramfs" || kind == "tmpfs" && has_noswap(options)))
 }
 
 /// Spares a look at the table for what cannot be a mount point.

@@ -166,7 +166,7 @@ test_same_settings_as_at_boot() {
     ok env -i STEK_BINARY="$STEK" STEK_DEFAULT_FILE="$T/default" sh "$here/../../contrib/init.d/stek" start
     grep -v -e STEK_BINARY -e STEK_DEFAULT_FILE "$T/calls.env" >"$T/boot"
     same "$T/boot" "$T/cron"
-    equal 'number of settings' "$(wc -l <"$T/cron")" 6
+    equal 'number of settings' "$(wc -l <"$T/cron")" 7
 }
 test_with_nginx() {
     needs_mounts

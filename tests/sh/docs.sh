@@ -79,7 +79,7 @@ test_options_in_scripts_exist() {
 }
 test_settings() {
     sed -n 's/^#\(STEK_[A-Z]*\)=.*/\1/p' "$root/contrib/default/stek" | sort >"$T/default"
-    equal 'settings' "$(tr '\n' ' ' <"$T/default")" 'STEK_DIR STEK_GROUP STEK_NAMES STEK_PERIOD STEK_SIZE STEK_SLOTS '
+    equal 'settings' "$(tr '\n' ' ' <"$T/default")" 'STEK_DIR STEK_GROUP STEK_NAMES STEK_PERIOD STEK_SIZE STEK_SLOTS STEK_SYSLOG '
     sed -n 's/^export \(STEK_NAMES .*\)/\1/p' "$root/contrib/init.d/stek" | tr ' ' '\n' | sort >"$T/init"
     same "$T/default" "$T/init"
     section ENVIRONMENT | sed -n 's/^\.It Ev //p' | sort >"$T/man"

@@ -1,0 +1,321 @@
+//! `check`: a monitoring plugin. Looks at keys, directory, host and server, and says what is wrong and what to do about it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use argh::{ArgsInfo, FromArgs};
+
+use super::{Applet, Call};
+use crate::core::json;
+use crate::core::duration::{self, for_people};
+use crate::core::findings::{self, Facts, Finding, KINDS, Server, Severity, several};
+use crate::core::settings::Settings;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::server::{self, Running};
+use crate::sys::clock::Moment;
+use crate::sys::directory::Directory;
+use crate::sys::{accounts, host, lock, streams, survey};
+
+/// This applet.
+pub const APPLET: Applet = Applet {
+    name: "check",
+    operands: "[NAME]...",
+    operand_ends_options: false,
+    shared: &["--dir", "--period", "--slots", "--group", "--allow-disk"],
+    info: Options::get_args_info,
+    run,
+};
+
+/// say what is wrong with keys, directory, host and server; exits with 0, 1, 2 or 3 as monitoring plugins do
+#[derive(ArgsInfo, FromArgs)]
+struct Options {
+    /// print the summary line only
+    #[argh(switch, short = 'q')]
+    quiet: bool,
+    /// print JSON
+    #[argh(switch)]
+    json: bool,
+    /// leave out findings with this identifier; several with commas, or the option again
+    #[argh(option, arg_name = "ID")]
+    ignore: Vec<String>,
+    /// how late rotations may be before they count (default a twelfth of the period, 10 minutes to 1 hour)
+    #[argh(option, arg_name = "DURATION")]
+    grace: Option<String>,
+    /// where the server's process id stands; the server must run then (default: look for /run/nginx.pid, and it need not)
+    #[argh(option, arg_name = "FILE")]
+    pid_file: Option<String>,
+}
+
+/// How long a reload that follows a rotation may take before the server counts as stale. Plugins have ten seconds in all.
+const RELOAD: Duration = Duration::from_secs(5);
+/// A change is so young that a reload may still follow it.
+const YOUNG: Duration = Duration::from_mins(1);
+/// How far a change may lie ahead of the clock before that was set back.
+const STEP: Duration = Duration::from_secs(2);
+/// How long to wait for a rotation to end. After that it is looked at as it is.
+const ROTATION: Duration = Duration::from_secs(3);
+/// Of each kind so many findings are printed in full: thousands of NAMEs may have the same one.
+const LINES: usize = 10;
+
+fn run(call: &Call) -> Outcome<Exit> {
+    let Options { quiet, json, ignore, grace, pid_file } = call.options()?;
+    let settings = call.settings()?;
+    if quiet && json {
+        return Err(call.usage("-q and --json exclude each other"));
+    }
+    let ignored = ignored(call, &ignore)?;
+    let grace = grace.as_deref().map(|text| {
+        duration::seconds(text).ok_or_else(|| call.usage(format!("'{}' is no duration", text.escape_debug())))
+    });
+    let grace = grace.transpose()?.unwrap_or_else(|| findings::grace(settings.period));
+    let patience = if ignored.contains(&findings::SERVER_STALE.id) { Duration::ZERO } else { RELOAD };
+    let facts = match look(call, &settings, grace, pid_file.as_deref(), patience) {
+        Ok(facts) => facts,
+        Err(failure) if failure.exit == Exit::Usage => return Err(failure),
+        Err(failure) => {
+            // Monitors read standard output alone.
+            streams::write_out(unknown(&failure, json).as_bytes())?;
+            return Ok(Exit::Unknown);
+        }
+    };
+    let mut findings = findings::judge(&facts);
+    findings.retain(|finding| !ignored.contains(&finding.kind.id));
+    let text = match (json, quiet) {
+        (true, _) => as_json(&facts, &findings),
+        (false, true) => summary(&facts, &findings),
+        (false, false) => summary(&facts, &findings) + &details(&findings),
+    };
+    streams::write_out(text.as_bytes())?;
+    Ok(exit(findings::worst(&findings)))
+}
+
+fn exit(worst: Option<Severity>) -> Exit {
+    match worst {
+        None | Some(Severity::Note) => Exit::Done,
+        Some(Severity::Unknown) => Exit::Unknown,
+        Some(Severity::Warning) => Exit::No,
+        Some(Severity::Critical) => Exit::Critical,
+    }
+}
+
+/// The identifiers to leave out; one that does not exist is a slip of the pen that would hide nothing.
+fn ignored(call: &Call, lists: &[String]) -> Outcome<Vec<&'static str>> {
+    let ids = lists.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|id| !id.is_empty());
+    let known = |id: &str| {
+        findings::kind(id).map(|kind| kind.id).ok_or_else(|| {
+            let ids: Vec<_> = KINDS.iter().map(|kind| kind.id).collect();
+            call.usage(format!("unknown identifier '{}'", id.escape_debug())).hint(format!("known are {}", ids.join(", ")))
+        })
+    };
+    ids.map(known).collect()
+}
+
+/// Gathers the facts. Where the server has not read its keys again so soon after a change, `patience` is had with it.
+pub(super) fn look(
+    call: &Call,
+    settings: &Settings,
+    grace: i64,
+    pid_file: Option<&str>,
+    patience: Duration,
+) -> Outcome<Facts> {
+    let group = settings.group.as_deref().map(|group| accounts::id(accounts::GROUPS, group)).transpose()?;
+    let path = Path::new(&settings.directory);
+    let asked = call.names()?;
+    let is_missing =
+        std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    let (mut directory, mut sets, mut twins, mut newest) = (None, Vec::new(), Vec::new(), None);
+    if !is_missing {
+        let (open, found) = Directory::open_to_look(path).map_err(|failure| {
+            if failure.message.ends_with(nix::errno::Errno::EACCES.desc()) {
+                return failure.hint("run check as root, or as a member of the keys' group");
+            }
+            failure
+        })?;
+        // Between two moves of a rotation nothing is wrong. Held for a moment only, and given up with the descriptor.
+        let _ = lock::take(&open, ROTATION);
+        let seen = survey::look(&open, found, settings.allow_disk, settings.slots, |present| {
+            // A set that STEK_NAMES forgot is one that nobody rotates.
+            let mut names = if asked.is_empty() { present.names() } else { asked };
+            if call.split.operands.is_empty() {
+                names.extend(settings.names.iter().cloned());
+            }
+            names.sort();
+            names.dedup();
+            Ok(names)
+        })?;
+        (directory, sets, twins, newest) = (Some(seen.directory), seen.sets, seen.twins, seen.newest);
+    }
+    let now = Moment::now();
+    Ok(Facts {
+        now: now.seconds(),
+        period: settings.period,
+        grace,
+        user: nix::unistd::geteuid().as_raw(),
+        group,
+        path: settings.directory.clone(),
+        directory,
+        swaps: host::swaps(),
+        hibernates: host::can_hibernate(),
+        clock_is_synchronised: host::clock_is_synchronised(),
+        sets,
+        twins,
+        servers: servers(now, newest, pid_file, patience),
+    })
+}
+
+/// The servers that run. With a pid file: the one that it is about, which must run.
+fn servers(now: Moment, newest: Option<Moment>, pid_file: Option<&str>, patience: Duration) -> Vec<Server> {
+    // A change ahead of the clock, which was just set back, cannot be compared with anything; rotate mends that.
+    let newest = newest.filter(|newest| *newest <= now.after(STEP));
+    let mut seen = Vec::new();
+    for server in server::ALL {
+        let mut about = Server { name: server.name, ..Server::default() };
+        match (server.find)(pid_file.unwrap_or(server.pid_file)) {
+            Ok(running) => {
+                about.runs = true;
+                about.is_stale = newest.is_some_and(|newest| !knows(running.as_ref(), newest, now, patience));
+                about.serving_since = running.serving_since().map(Moment::seconds);
+                let limit = running.processes().into_iter().find_map(host::core_limit);
+                about.core_dumps = limit.and_then(|limit| Some((limit, host::core_pattern()?)));
+            }
+            Err(failure) if failure.exit == Exit::NoServer => {}
+            Err(failure) => about.unknown = Some(failure.message),
+        }
+        seen.push(about);
+    }
+    match pid_file {
+        None => seen.retain(|server| server.runs || server.unknown.is_some()),
+        // A file is about one server; that the others do not know it is no fault of theirs.
+        Some(_) if seen.iter().any(|server| server.runs) => seen.retain(|server| server.runs),
+        Some(_) => seen.truncate(1),
+    }
+    seen
+}
+
+/// Whether a server knows the newest keys, or does so before the patience with its reload ends.
+fn knows(running: &dyn Running, newest: Moment, now: Moment, patience: Duration) -> bool {
+    let deadline = Instant::now() + if newest.until(now) <= YOUNG { patience } else { Duration::ZERO };
+    loop {
+        if running.knows(newest) {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            // Between two workers there is nothing that could be too old.
+            return running.serving_since().is_none();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The first line, with performance data after the bar.
+fn summary(facts: &Facts, findings: &[Finding]) -> String {
+    let state = match findings::worst(findings) {
+        None | Some(Severity::Note) => "OK",
+        Some(Severity::Unknown) => "UNKNOWN",
+        Some(Severity::Warning) => "WARNING",
+        Some(Severity::Critical) => "CRITICAL",
+    };
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (criticals, warnings, unknown) = (count(Severity::Critical), count(Severity::Warning), count(Severity::Unknown));
+    let mut ids: Vec<&str> = findings.iter().filter(|f| f.severity != Severity::Note).map(|f| f.kind.id).collect();
+    ids.dedup();
+    let found = if ids.is_empty() { String::new() } else { ids.join(", ") + "; " };
+    let sets = several(facts.sets.len(), "key set");
+    let (mut keys, mut age) = (String::new(), String::new());
+    if let Some(oldest) = facts.oldest_current() {
+        let oldest = oldest.max(0);
+        let (warning, critical) = facts.limits();
+        let plural = if facts.sets.len() == 1 { "" } else { "s" };
+        keys = format!(", current key{plural} {} old", for_people(oldest));
+        age = format!("age={oldest}s;{warning};{critical};0 ");
+    }
+    let counts = format!("sets={} critical={criticals} warning={warnings} unknown={unknown}", facts.sets.len());
+    format!("STEK {state} - {found}{sets}{keys} | {age}{counts}\n")
+}
+
+/// One line per finding and one that says what to do; of many alike the first ones.
+fn details(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for group in findings.chunk_by(|a, b| a.kind.id == b.kind.id && a.severity == b.severity) {
+        for Finding { kind, severity, name, text: what } in group.iter().take(LINES) {
+            let name = name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+            text.push_str(&line(&format!("{}: {name}{what} [{}]", severity.word(), kind.id)));
+            text.push_str(&line(&format!("  {}", kind.advice)));
+        }
+        if let Some(more) = group.len().checked_sub(LINES).filter(|more| *more > 0) {
+            let (severity, id) = (group[0].severity.word(), group[0].kind.id);
+            text.push_str(&line(&format!("{severity}: and {more} more [{id}]")));
+        }
+    }
+    text
+}
+
+/// A line of a plugin's output: what follows a bar would be read as performance data.
+fn line(text: &str) -> String {
+    let clean = |c: char| match c {
+        '|' => '\u{a6}',
+        c if c.is_control() => '?',
+        c => c,
+    };
+    text.chars().map(clean).chain(['\n']).collect()
+}
+
+fn unknown(failure: &Failure, json: bool) -> String {
+    if json {
+        let hint = failure.hint.as_deref().map_or_else(|| "null".to_owned(), json::string);
+        return format!(
+            "{{\"state\":\"unknown\",\"exit\":3,\"error\":{},\"hint\":{hint},\"findings\":[]}}\n",
+            json::string(&failure.message)
+        );
+    }
+    let hint = failure.hint.iter().map(|hint| line(&format!("  {hint}")));
+    line(&format!("STEK UNKNOWN - {}", failure.message)) + &hint.collect::<String>()
+}
+
+fn as_json(facts: &Facts, findings: &[Finding]) -> String {
+    let state = findings::worst(findings).filter(|worst| *worst != Severity::Note).map_or("ok", Severity::word);
+    let object = |Finding { kind, severity, name, text }: &Finding| {
+        format!(
+            "{{\"id\":\"{}\",\"severity\":\"{}\",\"name\":{},\"text\":{},\"advice\":{}}}",
+            kind.id,
+            severity.word(),
+            name.as_ref().map_or_else(|| "null".to_owned(), |name| json::string(name.as_str())),
+            json::string(text),
+            json::string(kind.advice)
+        )
+    };
+    let objects: Vec<String> = findings.iter().map(object).collect();
+    let list = if objects.is_empty() { "[]".to_owned() } else { format!("[\n    {}\n  ]", objects.join(",\n    ")) };
+    let age = facts.oldest_current().map_or_else(|| "null".to_owned(), |age| age.to_string());
+    format!(
+        "{{\n  \"state\":\"{state}\",\n  \"exit\":{},\n  \"sets\":{},\n  \"age\":{age},\n  \"findings\":{list}\n}}\n",
+        exit(findings::worst(findings)) as u8,
+        facts.sets.len()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::name::Name;
+
+    fn finding(name: Option<&str>, text: &str) -> Finding {
+        let name = name.map(|name| Name::parse(name).unwrap());
+        Finding { kind: &findings::KEY_WEAK, severity: Severity::Critical, name, text: text.to_owned() }
+    }
+
+    #[test]
+    fn lines_hold_nothing_that_a_monitor_would_take_for_data() {
+        assert_eq!(line("a|b\nc"), "a\u{a6}b?c\n");
+        let text = details(&[finding(Some("a"), "slot 1 is all zero"), finding(None, "x")]);
+        assert!(text.starts_with("critical: a: slot 1 is all zero [key-weak]\n  pipe"), "{text}");
+        assert!(!text.contains('|'));
+    }
+
+    #[test]
+    fn many_findings_alike_are_counted() {
+        let text = details(&vec![finding(Some("a"), "slot 1 is all zero"); 10_000]);
+        assert_eq!(text.lines().count(), 2 * LINES + 1);
+        assert!(text.ends_with("critical: and 9990 more [key-weak]\n"));
+    }
+}

@@ -1,0 +1,50 @@
+//! syslog(3), for what was done and what failed when nobody watches. NAMEs, slots and reasons; never a key (K5).
+//!
+//! The facility is "daemon": what is said is no secret and authenticates nobody, so it belongs where the messages of the
+//! servers are that the keys are for, and not in the restricted file of "authpriv".
+
+use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static OPEN: AtomicBool = AtomicBool::new(false);
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is not as it should be.
+    Warning,
+    /// Something was done.
+    Notice,
+}
+
+/// Begins to tell syslog; before that nothing is sent.
+pub fn open() {
+    // SAFETY: the identifier is a constant with a NUL at its end, which stays for as long as the program runs.
+    unsafe { libc::openlog(c"stek".as_ptr(), libc::LOG_PID, libc::LOG_DAEMON) };
+    OPEN.store(true, Ordering::Relaxed);
+}
+
+/// Tells nothing more.
+pub fn close() {
+    OPEN.store(false, Ordering::Relaxed);
+}
+
+/// Sends one message, if [`open`] was called. A daemon that is not there is nobody to complain to.
+pub fn write(level: Level, message: &str) {
+    if !OPEN.load(Ordering::Relaxed) {
+        return;
+    }
+    let priority = match level {
+        Level::Error => libc::LOG_ERR,
+        Level::Warning => libc::LOG_WARNING,
+        Level::Notice => libc::LOG_NOTICE,
+    };
+    // One message is one line: a server's words may have several.
+    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if let Ok(line) = CString::new(line) {
+        // SAFETY: both strings end in NUL, and the format takes exactly one of them.
+        unsafe { libc::syslog(priority, c"%s".as_ptr(), line.as_ptr()) };
+    }
+}
