@@ -18,7 +18,7 @@ TARGET = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BIN    = $(firstword $(wildcard $(TARGET)/*/release/stek))
 
 # Files that are shell scripts, for lint.
-SCRIPTS = contrib/init.d/stek $(wildcard contrib/dev/* contrib/demo/run bench/run bench/*.sh tests/sh/run tests/sh/*.sh)
+SCRIPTS = contrib/init.d/stek $(wildcard contrib/dev/* contrib/demo/run contrib/monitoring/stek-textfile bench/run bench/*.sh tests/sh/run tests/sh/*.sh)
 
 sbindir = $(DESTDIR)$(SBINDIR)
 man8dir = $(DESTDIR)$(MANDIR)/man8

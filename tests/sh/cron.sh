@@ -79,8 +79,8 @@ test_no_default_file() {
     [ -d /run/stek ] || [ -n "${STEK_TEST_NS:-}" ] || skip 'no /run/stek'
     mkdir -p /run/stek
     quiet tick
-    equal 'calls' "$(cat "$T/calls")" "rotate --known-to nginx
-reload --if-stale --if-running"
+    equal 'calls' "$(cat "$T/calls")" "rotate --known-to nginx --syslog
+reload --if-stale --if-running --syslog"
 }
 test_rotates_when_due() {
     setup
@@ -147,8 +147,8 @@ test_one_bad_name_does_not_stop_the_rest() {
     echo rotate >"$T/fails"
     run tick
     [ "$rc" -ne 0 ] || fail 'exit status 0'
-    equal calls "$(cat "$T/calls")" "rotate --known-to nginx
-reload --if-stale --if-running"
+    equal calls "$(cat "$T/calls")" "rotate --known-to nginx --syslog
+reload --if-stale --if-running --syslog"
     rm "$T/calls"
     echo reload >"$T/fails"
     run tick
