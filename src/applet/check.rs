@@ -11,7 +11,7 @@ use crate::core::duration::{self, for_people};
 use crate::core::findings::{self, Facts, Finding, KINDS, Server, Severity, several};
 use crate::core::settings::Settings;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::server::{self, Running};
+use crate::server::{self, Running, TICK};
 use crate::sys::clock::Moment;
 use crate::sys::directory::Directory;
 use crate::sys::{accounts, host, lock, streams, survey};
@@ -200,8 +200,8 @@ fn knows(running: &dyn Running, newest: Moment, now: Moment, patience: Duration)
             return true;
         }
         if Instant::now() >= deadline {
-            // Between two workers there is nothing that could be too old.
-            return running.serving_since().is_none();
+            // Between two workers there is nothing that could be too old. What began within the same tick may know them.
+            return running.serving_since().is_none_or(|since| since.after(TICK) > newest);
         }
         std::thread::sleep(Duration::from_millis(50));
     }

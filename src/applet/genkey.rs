@@ -63,6 +63,7 @@ fn run(call: &Call) -> Outcome<Exit> {
     };
     match output {
         None => streams::write_out(&text[..length])?,
+        Some(file) if file == "-" => return Err(call.usage("'-' is no file; standard output is used without -o")),
         Some(file) => {
             let (directory, name) = parent(call, &file, settings.allow_disk)?;
             startup::exact_modes();

@@ -63,7 +63,7 @@ pub fn without_applet(first: &OsStr, rest: &[OsString]) -> Outcome<Exit> {
         ("-h" | "--help", []) => overview() + "\n",
         ("--version", []) => format!("stek {}\n", env!("CARGO_PKG_VERSION")),
         ("--list", []) => ALL.iter().fold(String::new(), |text, applet| text + applet.name + "\n"),
-        ("--install-links", [directory]) => {
+        ("--install-links", [directory]) if !directory.is_empty() => {
             install_links(Path::new(directory))?;
             return Ok(Exit::Done);
         }

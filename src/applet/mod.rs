@@ -151,16 +151,28 @@ impl Call {
 
     /// The settings from the shared options, the environment and the settings file.
     pub fn settings(&self) -> Outcome<Settings> {
+        let path = process::variable(settings::FILE.1).map_err(|wrong| self.usage(wrong))?;
+        let path = path.unwrap_or_else(|| settings::FILE.0.to_owned());
         let file = || {
-            let path = process::variable(settings::FILE.1).unwrap_or_else(|| settings::FILE.0.to_owned());
-            std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            (path.clone(), String::from_utf8_lossy(&bytes).into_owned())
         };
-        let settings = Settings::resolve(self.options_among(self.applet.shared)?, &process::variable, &file)
+        let takes = |variable: &str| self.takes(variable);
+        let settings = Settings::resolve(self.options_among(self.applet.shared)?, &takes, &process::variable, &file)
             .map_err(|wrong| self.usage(wrong))?;
         if settings.syslog && self.applet.shared.contains(&"--syslog") {
             log::open();
         }
         Ok(settings)
+    }
+
+    /// Whether the applet asks for the setting that a variable holds: the option of that name, or NAMEs.
+    fn takes(&self, variable: &str) -> bool {
+        let option = variable.strip_prefix("STEK_").unwrap_or(variable).to_ascii_lowercase();
+        match option.as_str() {
+            "names" => self.applet.operands.contains("NAME]...") || self.applet.operands.contains("NAME..."),
+            _ => self.applet.shared.iter().any(|long| long.strip_prefix("--") == Some(&option)),
+        }
     }
 
     /// A failure for wrong usage, with the hint where to read on.

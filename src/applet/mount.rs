@@ -48,7 +48,7 @@ fn run(call: &Call) -> Outcome<Exit> {
 /// Digits and at most one unit; mount(8) takes it as it is.
 fn is_size(text: &str) -> bool {
     let digits = text.strip_suffix(['k', 'm', 'g', 'K', 'M', 'G']).unwrap_or(text);
-    !digits.is_empty() && digits.len() < 16 && digits.bytes().all(|b| b.is_ascii_digit()) && digits.bytes().any(|b| b != b'0')
+    !digits.is_empty() && digits.len() < 10 && digits.bytes().all(|b| b.is_ascii_digit()) && digits.bytes().any(|b| b != b'0')
 }
 
 #[cfg(test)]

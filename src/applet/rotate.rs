@@ -85,15 +85,22 @@ fn run(call: &Call) -> Outcome<Exit> {
             .hint("name a key set: stek rotate example.com, or set STEK_NAMES in /etc/default/stek"));
     }
 
+    let mut exit = Exit::Done;
     let now = Moment::now();
-    let serving_since = match server.map(|server| reload::find(server, pid_file.as_deref())) {
-        None => None,
-        Some(Err(failure)) if failure.exit == Exit::NoServer => None,
-        Some(found) => found?.serving_since(),
+    let server = match server.map(|server| reload::find(server, pid_file.as_deref())) {
+        None => Server::None,
+        Some(Ok(running)) => running.serving_since().map_or(Server::Unknown, Server::Since),
+        Some(Err(failure)) if failure.exit == Exit::NoServer => Server::None,
+        Some(Err(failure)) => {
+            // Missing keys are made all the same: without them the server could not even start.
+            call.report(&failure);
+            exit = failure.exit;
+            Server::Unknown
+        }
     };
     let mut run = Run {
         call,
-        serving_since,
+        server,
         making: Making { size: settings.size, period: settings.period, group },
         now,
         epoch: settings.period.epoch(now.seconds()),
@@ -105,7 +112,6 @@ fn run(call: &Call) -> Outcome<Exit> {
         page: Secret::new()?,
     };
     // What is wrong with one NAME keeps no other from its rotation, until the system itself seems to be broken.
-    let mut exit = Exit::Done;
     let mut system_failures = 0;
     for name in &names {
         let slots = settings.slots.max(sets.highest(name).unwrap_or(0));
@@ -125,11 +131,22 @@ const STEP: Duration = Duration::from_secs(2);
 /// After so many NAMEs with failing system calls a run gives up.
 const PATIENCE: u32 = 5;
 
+/// What is known of the server that was named with --known-to.
+#[derive(Clone, Copy)]
+enum Server {
+    /// None was named, or it does not run: there is nobody who must know a key.
+    None,
+    /// It cannot be told who runs, or what it knows.
+    Unknown,
+    /// It serves since then.
+    Since(Moment),
+}
+
 /// What is the same for all NAMEs of one run.
 struct Run<'a> {
     call: &'a Call,
-    /// Since when the server that next keys must be known to serves, if one was named and runs.
-    serving_since: Option<Moment>,
+    /// The server that next keys must be known to.
+    server: Server,
     settings: &'a Settings,
     directory: &'a Directory,
     making: Making,
@@ -203,8 +220,9 @@ impl Run<'_> {
 
     /// Whether the server that was named runs and began to serve before the next key was there.
     fn is_unknown(&self, set: &KeySet<'_>) -> bool {
-        match (self.serving_since, set.found[CURRENT], set.found[NEXT]) {
-            (Some(since), Some(_), Some(next)) => !began_after(since, next.changed),
+        match (self.server, set.found[CURRENT], set.found[NEXT]) {
+            (Server::Unknown, Some(_), _) => true,
+            (Server::Since(since), Some(_), Some(next)) => !began_after(since, next.changed),
             _ => false,
         }
     }

@@ -72,28 +72,33 @@ impl Settings {
     /// Combines options, environment and the text of the settings file.
     ///
     /// The file counts only where the keys directory is the host's: a directory of one's own, by option or environment,
-    /// is not what the file speaks about.
+    /// is not what the file speaks about. `takes` says of a variable whether the applet asks for it, so that a mistake in
+    /// one setting stops nobody who has no use for it. `file` gives the settings file's path and text.
     ///
     /// # Errors
     /// A value that is none, in words for a person.
     pub fn resolve(
         options: Shared,
-        environment: &dyn Fn(&str) -> Option<String>,
-        file: &dyn Fn() -> Option<String>,
+        takes: &dyn Fn(&str) -> bool,
+        environment: &dyn Fn(&str) -> Result<Option<String>, String>,
+        file: &dyn Fn() -> (String, String),
     ) -> Result<Self, String> {
         let Shared { dir, period, slots, size, group, allow_disk, syslog, verbose } = options;
-        let environment = |variable: &str| environment(variable).filter(|value| !value.is_empty());
-        let own_directory = dir.is_some() || environment("STEK_DIR").is_some();
-        let text = if own_directory { String::new() } else { file().unwrap_or_default() };
+        let environment = |variable: &str| Ok::<_, String>(environment(variable)?.filter(|value| !value.is_empty()));
+        let own_directory = dir.is_some() || environment("STEK_DIR")?.is_some();
+        let (path, text) = if own_directory { Default::default() } else { file() };
         let value = |option: Option<String>, variable: &'static str| -> Result<Option<(String, String)>, String> {
             if let Some(value) = option {
                 return Ok(Some((value, String::new())));
             }
-            if let Some(value) = environment(variable) {
+            if !takes(variable) {
+                return Ok(None);
+            }
+            if let Some(value) = environment(variable)? {
                 return Ok(Some((value, format!("${variable}: "))));
             }
-            let found = from_file(&text, variable).map_err(|wrong| format!("{}: {wrong}", FILE.0))?;
-            Ok(found.map(|value| (value, format!("{}: {variable}: ", FILE.0))))
+            let found = from_file(&text, variable).map_err(|wrong| format!("{path}: {wrong}"))?;
+            Ok(found.map(|value| (value, format!("{path}: {variable}: "))))
         };
         let read = |option, variable, default: &str| -> Result<(String, String), String> {
             Ok(value(option, variable)?.unwrap_or_else(|| (default.to_owned(), String::new())))
@@ -111,6 +116,7 @@ impl Settings {
         let slots = slots
             .parse()
             .ok()
+            .filter(|_| slots.bytes().all(|b| b.is_ascii_digit()))
             .filter(|number| (Self::FEWEST_SLOTS..=LAST_SLOT).contains(number))
             .ok_or_else(|| format!("{origin}'{slots}' slots: it takes {} to {LAST_SLOT}", Self::FEWEST_SLOTS))?;
         let (size, origin) = read(size, "STEK_SIZE", "80")?;
@@ -172,9 +178,10 @@ mod tests {
     use super::*;
 
     fn with(options: Shared, environment: &[(&str, &str)], file: &str) -> Result<Settings, String> {
-        let variable =
-            |wanted: &str| environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
-        Settings::resolve(options, &variable, &|| Some(file.to_owned()))
+        let variable = |wanted: &str| {
+            Ok(environment.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned()))
+        };
+        Settings::resolve(options, &|_| true, &variable, &|| (FILE.0.to_owned(), file.to_owned()))
     }
 
     #[test]
@@ -224,5 +231,14 @@ mod tests {
         }
         assert!(with(Shared::default(), &[], "STEK_DIR=$HOME/x").unwrap_err().contains("/etc/default/stek"));
         assert!(with(Shared::default(), &[], "STEK_NAMES=\"a").is_err());
+    }
+
+    #[test]
+    fn a_mistake_in_a_setting_stops_nobody_who_has_no_use_for_it() {
+        let wrong = |_: &str| Ok(Some("x/y".to_owned()));
+        let file = || (String::new(), String::new());
+        let directory_only = |variable: &str| variable == "STEK_DIR";
+        assert!(Settings::resolve(Shared::default(), &directory_only, &wrong, &file).is_ok());
+        assert!(Settings::resolve(Shared::default(), &|_| true, &wrong, &file).is_err());
     }
 }

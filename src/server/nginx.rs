@@ -39,7 +39,7 @@ fn find(pid_file: &str) -> Outcome<Box<dyn Running>> {
     if text.trim().is_empty() {
         return Err(absent(format!("{pid_file} is empty")));
     }
-    let id = text.trim().parse().ok().filter(|id| *id > 1).ok_or_else(|| {
+    let id = text.trim().parse().ok().filter(|id| *id > 0).ok_or_else(|| {
         Failure::refused(format!("{pid_file} holds no process id")).hint("name nginx's pid file with --pid-file")
     })?;
     // First hold the process fast, then look who it is: the number cannot come to mean another one in between.
@@ -85,7 +85,7 @@ impl Running for Master {
         match process::run_program_of(self.process.id, &arguments)? {
             (true, _) => Ok(()),
             (false, words) => Err(Failure::refused(format!("nginx refuses its configuration and was not signalled: {words}"))
-                .hint("mend it and run this again; the old workers go on with the old keys")),
+                .hint("mend it and run this again; the old workers go on with the old keys. If it is not the configuration, name it with --config")),
         }
     }
 
@@ -102,7 +102,8 @@ impl Running for Master {
                 return Err(Failure::new(Exit::NoServer, "nginx ended instead of reloading").hint("see its error log"));
             }
             if begin.elapsed() >= patience {
-                let message = format!("nginx was signalled but has no new workers after {} s", patience.as_secs());
+                let state = if new.is_empty() { "it has no new workers" } else { "old workers still take connections" };
+                let message = format!("nginx was signalled, but after {} s {state}", patience.as_secs());
                 return Err(Failure::refused(message).hint("see its error log; the next 'stek reload --if-stale' tries again"));
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -109,6 +109,8 @@ impl Access {
 impl Directory {
     /// Opens a directory as it is, to look at it and change nothing; and what it is.
     pub fn open_to_look(path: &Path) -> Outcome<(Self, Found)> {
+        // Without a slash or dot at the end, which would follow a link.
+        let path = &path.components().collect::<PathBuf>();
         let shown = path.display();
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let descriptor = retry(|| open(path, flags, Mode::empty())).map_err(|errno| match errno {
@@ -134,8 +136,13 @@ impl Directory {
                 .hint("keys are only safe in a directory of your own or root's"));
         }
         if found.mode & 0o022 != 0 {
-            return Err(Failure::refused(format!("{shown} is writable by others (mode {:04o})", found.mode))
-                .hint(format!("chmod 0700 {shown}")));
+            return Err(Failure::refused(format!("{shown} is writable by others (mode {:04o})", found.mode)).hint(
+                if found.mode & 0o1000 == 0 {
+                    format!("chmod 0700 {shown}")
+                } else {
+                    "use a directory of your own in it".to_owned()
+                },
+            ));
         }
         if !directory.in_memory && !allow_disk {
             return Err(Failure::refused(format!("{shown} is not on tmpfs or ramfs, keys would reach a disk"))
@@ -421,7 +428,8 @@ fn protect(descriptor: BorrowedFd<'_>, access: Access) -> nix::Result<()> {
 }
 
 fn overwrite(descriptor: BorrowedFd<'_>, size: usize) -> nix::Result<()> {
-    let mut left = size;
+    // A key is 80 bytes at most. What is larger is something else, perhaps a sparse file that would fill the memory.
+    let mut left = size.min(64 * 1024);
     while left > 0 {
         let noise = noise()?;
         let length = left.min(noise.len());

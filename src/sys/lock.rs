@@ -29,12 +29,12 @@ pub fn take(directory: &Directory, patience: Duration) -> Outcome<Held> {
     if is_inherited(directory) {
         return Ok(Held::Inherited);
     }
-    let deadline = Instant::now() + patience;
+    let begin = Instant::now();
     loop {
         match flock(directory.as_fd()) {
             Ok(()) => return Ok(Held::Taken),
             Err(Errno::EINTR) => {}
-            Err(Errno::EWOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+            Err(Errno::EWOULDBLOCK) if begin.elapsed() < patience => std::thread::sleep(Duration::from_millis(5)),
             Err(Errno::EWOULDBLOCK) => {
                 let message = format!("another stek holds the lock of {}", directory.path().display());
                 return Err(Failure::refused(message).hint("see who it is with: fuser -v DIRECTORY"));

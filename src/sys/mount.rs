@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -58,8 +59,11 @@ fn mount_at(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
     let shown = path.display();
     make_directory(path)?;
     // Whatever is there must be a directory of ours, and of ours alone: it is about to be covered, or closed to others.
-    let files = Directory::open(path, true)?.files()?;
+    let below = Directory::open(path, true)?;
+    // Under the lock of what is about to be covered, so that two at once do not mount twice.
+    lock::take(&below, lock::PATIENCE)?;
     let mounted = mounted_at(path)?;
+    let files = Directory::open(path, true)?.files()?;
     if !mounted.is_some_and(|mounted| mounted.by_us) {
         refuse_other_files(path, &files)?;
     }
@@ -77,7 +81,13 @@ fn mount_at(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
         fchown(directory.as_fd(), None, Some(Gid::from_raw(group)))
             .map_err(|errno| Failure::system(format!("cannot give {shown} to the group"), errno))?;
     }
-    let mode = if group.is_some() { 0o750 } else { 0o700 };
+    let found = directory.look(".")?;
+    let mode = match (group, found) {
+        (Some(_), _) => 0o750,
+        // Prepared for a group before; who does not know of it locks no server out.
+        (None, Some(found)) if mounted.is_some() && found.mode & !0o750 == 0 => return Ok(kind),
+        (None, _) => 0o700,
+    };
     fchmod(directory.as_fd(), Mode::from_bits_truncate(mode))
         .map_err(|errno| Failure::system(format!("cannot set the mode of {shown}"), errno))?;
     Ok(kind)
@@ -111,10 +121,7 @@ pub fn unmount_keys(path: &Path, allow_disk: bool) -> Outcome<bool> {
     // An open descriptor would keep it busy.
     drop(directory);
     if mounted.is_some() {
-        umount2(path, MntFlags::UMOUNT_NOFOLLOW).map_err(|errno| {
-            Failure::system(format!("the keys are destroyed, but cannot unmount {shown}"), errno)
-                .hint("something uses it: fuser -vm DIRECTORY; then run this again")
-        })?;
+        unmount(path)?;
         // The bare mount point would look like a keys directory. Where it cannot go, it was not ours.
         let _ = std::fs::remove_dir(path);
         return Ok(true);
@@ -123,6 +130,25 @@ pub fn unmount_keys(path: &Path, allow_disk: bool) -> Outcome<bool> {
         Ok(()) => Ok(true),
         Err(error) => Err(Failure::io(format!("the keys are destroyed, but cannot remove {shown}"), &error)
             .hint("what is left in it is not stek's")),
+    }
+}
+
+/// Unmounts; what is only busy for a moment is waited for.
+fn unmount(path: &Path) -> Outcome {
+    let mut tries = 0;
+    loop {
+        match umount2(path, MntFlags::UMOUNT_NOFOLLOW) {
+            Err(Errno::EBUSY) if tries < 20 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            result => {
+                return result.map_err(|errno| {
+                    let attempt = format!("the keys are destroyed, but cannot unmount {}", path.display());
+                    Failure::system(attempt, errno).hint("something uses it: fuser -vm DIRECTORY; then run this again")
+                });
+            }
+        }
     }
 }
 

@@ -13,10 +13,16 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
 use crate::sys::startup;
 
-/// An environment variable, if it is set and UTF-8.
-#[must_use]
-pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+/// An environment variable, if it is set.
+///
+/// # Errors
+/// It is not UTF-8; in words for a person.
+pub fn variable(name: &str) -> Result<Option<String>, String> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("${name} is not valid UTF-8")),
+    }
 }
 
 /// A process that is held fast: its number cannot come to mean another one.
