@@ -328,4 +328,13 @@ test_empty_environment() {
     whole_set a
 }
 
+test_settings_that_are_not_text() { # never taken for unset: the directory would be another one
+    bad=$(printf '/dev/shm/\377')
+    refuses 100 env STEK_DIR="$bad" "$STEK" list
+    refuses 100 env STEK_SLOTS="$bad" "$STEK" rotate a
+}
+test_settings_that_an_applet_does_not_ask_for() { # a mistake in one of them must not keep keys from being destroyed
+    quiet env STEK_PERIOD=often STEK_SLOTS=x STEK_NAMES=a/b "$STEK" umount -d "$T/none"
+    refuses 100 env STEK_PERIOD=often "$STEK" rotate a
+}
 run_tests "$@"

@@ -259,4 +259,7 @@ test_becomes_the_program() { # exec, not a child: pid and parent stay
     equal pid "$(cat pid)" $!
 }
 
+test_endless_patience() { # a time that no clock can hold
+    quiet stek lock -w 9223372036854775807 true
+}
 run_tests "$@"

@@ -357,4 +357,15 @@ test_default_directory() { # /run/stek, what the init script mounts
     umount -l /run
 }
 
+test_two_at_once() { # one mount, not one upon the other
+    needs_mounts
+    for round in 1 2 3 4 5 6 7 8 9 10; do
+        (stek mount) & (stek mount) & (stek mount) &
+        wait
+        equal "layers in round $round" "$(layers "$DIR")" 1
+        ok stek umount
+        mkdir -p "$DIR"
+        chmod 700 "$DIR"
+    done
+}
 run_tests "$@"

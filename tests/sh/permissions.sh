@@ -282,4 +282,11 @@ test_special_files_in_the_directory() {
     whole_set a
 }
 
+test_link_with_a_slash_at_the_end() { # K7
+    make_set a
+    ln -s "$DIR" link
+    for way in link link/ link/. ./link//; do
+        refuses 1 stek list -d "$way"
+    done
+}
 run_tests "$@"

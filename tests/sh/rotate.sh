@@ -676,4 +676,16 @@ test_killed_anywhere() { # K2, K3: here after a sample of calls, all of them els
     done
 }
 
+test_known_to_a_server_that_cannot_be_told() { # rubbish in the pid file: keys are made, and none is promoted (K4)
+    echo rubbish >pid
+    exits 1 stek rotate --known-to nginx --pid-file pid a
+    whole_set a
+    later a 1
+    current=$(key_id a.1)
+    exits 1 stek rotate --known-to nginx --pid-file pid a
+    err_has 'no process id'
+    equal "current key" "$(key_id a.1)" "$current"
+    quiet stek rotate --known-to nginx --pid-file none a
+    [ "$(key_id a.1)" != "$current" ] || fail "without a server there is nobody to wait for"
+}
 run_tests "$@"
