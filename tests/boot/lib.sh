@@ -101,7 +101,32 @@ prepare_systemd() {
     # no terminals here
     in_root systemctl mask getty.target console-getty.service
 }
-prepare_busybox() { :; }
+# BusyBox is the shell, mount, process 1 and cron; there is no insserv and no lsb-base: the order is that in /etc/rc.
+prepare_busybox() {
+    ln -sf busybox "$R/bin/sh"
+    for a in mount umount; do ln -sf busybox "$R/bin/$a"; done
+    ln -sf ../bin/busybox "$R/sbin/init"
+    rm -r "$R/lib/lsb"
+    cat >"$R/etc/inittab" <<'X'
+::sysinit:/bin/sh /etc/rc start
+::respawn:/bin/busybox crond -f -L /dev/null
+::shutdown:/bin/sh /etc/rc stop
+X
+    cat >"$R/etc/rc" <<'X'
+case $1 in
+start)
+    mount -t tmpfs -o mode=755 run /run
+    [ ! -x /etc/init.d/stek ] || /etc/init.d/stek start
+    nginx
+    touch /run/booted
+    ;;
+stop)
+    nginx -s stop
+    [ ! -x /etc/init.d/stek ] || /etc/init.d/stek stop
+    ;;
+esac
+X
+}
 
 # overlay NAME: $R is an overlay over what is in $lower; what is changed goes to $T/NAME
 overlay() {

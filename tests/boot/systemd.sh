@@ -47,8 +47,8 @@ age 12
 next=$(key 0)
 both() { [ "$(key 1)" != "$next" ] && serves_with_current; }
 rotated() { equal "$(key 1)" "$next"; }
-check 'the timer ticks every two seconds from now on' as_admin 'mkdir -p /run/systemd/system/stek-rotate.timer.d &&
-    printf "%s\n" "[Timer]" OnCalendar= "OnCalendar=*:*:0/2" >/run/systemd/system/stek-rotate.timer.d/short.conf &&
+check 'the timer ticks every three seconds from now on' as_admin 'mkdir -p /run/systemd/system/stek-rotate.timer.d &&
+    printf "%s\n" "[Timer]" OnCalendar= "OnCalendar=*:*:0/3" >/run/systemd/system/stek-rotate.timer.d/short.conf &&
     systemctl daemon-reload && systemctl restart stek-rotate.timer'
 check 'it rotates' until_true 10 rotated
 check 'nginx makes tickets with the new key' until_true 10 serves_with_current
@@ -64,12 +64,12 @@ check 'and the reason is in the journal' as_admin 'journalctl -q -u stek-reload 
 check 'the old key makes tickets still' equal "$(ticket)" "$old"
 all=$(keys) next=$(key 1)
 touch_keys 12
-sleep 3
+sleep 7
 check 'the timer does not rotate to a key that nginx does not know' equal "$(keys)" "$all"
 check 'the configuration is mended' in_guest rm /etc/nginx/conf.d/wrong.conf
 check 'the next tick reloads, the one after that rotates, and so on' until_true 15 both
 check 'the keys are complete' complete
-check 'without keys to rotate the journal stays empty' as_admin 'since=$(date +%H:%M:%S); sleep 5
+check 'without keys to rotate the journal stays empty' as_admin 'since=$(date +%H:%M:%S); sleep 7
     said=$(journalctl -q --since "$since" -u stek-rotate -u stek-reload -u stek-rotate.timer -o cat); echo "$said"; [ -z "$said" ]'
 check 'nothing failed' none_failed
 check 'every five minutes again' as_admin 'rm -r /run/systemd/system/stek-rotate.timer.d && systemctl daemon-reload'
