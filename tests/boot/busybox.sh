@@ -18,6 +18,7 @@ check 'BusyBox is process 1' as_admin 'ls -l /proc/1/exe | grep busybox'
 check 'and the shell' as_admin 'ls -l /proc/$$/exe | grep busybox'
 check 'nginx serves' serves_with_current
 check 'the keys are complete' complete
+check 'in a file system of their own' own_file_system
 age 12
 next=$(key 0) before=$(keys)
 rotated() { equal "$(key 1)" "$next"; }

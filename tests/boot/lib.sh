@@ -50,7 +50,7 @@ X
 unpack_root() {
     key=$(echo "$suite $packages $(download) $(date +%G-%V)" | sha256sum | cut -c 1-16)
     cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/stek
-    tar=$cache/boot-$key.tar.zst
+    tar=$cache/boot-$suite-$key.tar.zst
     mkdir "$T/base" || return 1
     if [ ! -s "$tar" ] || ! zstd -dc "$tar" 2>/dev/null | tar -xf - -C "$T/base"; then
         rm -rf "$T/base"
@@ -67,8 +67,8 @@ unpack_root() {
         fi
         case $tar in
         "$cache"/*)
-            rm -f "$cache"/boot-*.zst
-            mv "$tar" "$cache/boot-$key.tar.zst"
+            rm -f "$cache/boot-$suite-"*.zst
+            mv "$tar" "$cache/boot-$suite-$key.tar.zst"
             ;;
         *) rm -f "$tar" ;;
         esac
@@ -328,6 +328,7 @@ configure_nginx() { in_guest cp /usr/share/doc/stek/examples/nginx.conf /etc/ngi
 key() { in_guest stek list example.com | awk -F '\t' -v slot="$1" '$2 == slot { print $4 }'; }
 keys() { in_guest stek list example.com | cut -f 4 | tr '\n' ' '; }
 complete() { equal "$(in_guest stek list example.com | cut -f 2,3 | tr '\t\n' ': ')" '0:next 1:current 2:previous 3:previous '; }
+own_file_system() { as_admin 'grep " /run/stek \(tmpfs\|ramfs\) " /proc/mounts'; }
 # The key name in a ticket of nginx
 ticket() {
     as_admin 'openssl s_client -connect 127.0.0.1:443 -tls1_2 -sess_out /dev/shm/session >/dev/null 2>&1 &&
@@ -343,6 +344,17 @@ touch_keys() {
 }
 # No trace of the keys directory
 no_directory() { as_admin '[ ! -e /run/stek ] && ! grep " /run/stek " /proc/mounts'; }
+
+# From watch_keys to never_missing somebody looks all the time whether every slot is there.
+watch_keys() {
+    as_admin 'cd /; rm -f /tmp/missing; { while [ ! -e /tmp/enough ]; do for i in 0 1 2 3; do
+        [ -s /run/stek/example.com.$i.key ] || echo "no slot $i" >>/tmp/missing; done; : $((looks += 1)); done
+        echo "$looks" >/tmp/looks; rm /tmp/enough; } >/dev/null 2>&1 &'
+}
+never_missing() {
+    as_admin '[ ! -e /tmp/looks ] || exit 1; : >/tmp/enough; while [ -e /tmp/enough ]; do sleep 0.05; done
+        [ "$(cat /tmp/looks)" -gt 100 ] && [ ! -e /tmp/missing ] || { cat /tmp/looks; sort /tmp/missing | uniq -c; exit 1; }; rm /tmp/looks'
+}
 
 # Every call of the binary is written down from now on.
 watch_calls() {

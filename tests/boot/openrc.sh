@@ -13,6 +13,7 @@ must 'the package is installed' in_guest dpkg -i /root/stek.deb
 check 'one line in /etc/default/stek' as_admin 'echo STEK_NAMES=example.com >>/etc/default/stek'
 check 'service stek start' in_guest service stek start
 check 'the keys are complete' complete
+check 'in a file system of their own' own_file_system
 check 'one include in nginx' configure_nginx
 check 'stek reload' in_guest stek reload
 before=$(keys)

@@ -31,6 +31,7 @@ life() {
     check "$1: nginx has them" nginx_has_them
     before=$(keys) master=$(master)
 
+    check "$1: somebody watches the slots" watch_keys
     must "$1: upgraded" as_admin 'cd /root && dpkg-deb -R stek.deb tree && sed -i "s/^Version: .*/&+1/" tree/DEBIAN/control &&
         echo "# changed" >>tree/lib/systemd/system/stek.service && dpkg-deb -b tree newer.deb && rm -r tree && dpkg -i newer.deb'
     check "$1: the keys are the same" keys_kept
@@ -38,6 +39,8 @@ life() {
     check "$1: nginx was not restarted" equal "$(master)" "$master"
     must "$1: downgraded" as_admin 'dpkg -i /root/stek.deb'
     check "$1: the keys are the same" keys_kept
+    check "$1: restarted" in_guest service stek restart
+    check "$1: there was no moment without keys" never_missing
     check "$1: a wrong setting fails no upgrade" as_admin 'echo STEK_SLOTS=1 >>/etc/default/stek; dpkg -i /root/newer.deb; code=$?
         sed -i /STEK_SLOTS=1/d /etc/default/stek; exit $code'
     check "$1: the keys are the same" keys_kept
