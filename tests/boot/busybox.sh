@@ -8,7 +8,7 @@ start() { start_machine busybox; }
 must 'a Debian with BusyBox' root busybox
 must 'the package is installed' in_root dpkg -i /root/stek.deb
 check 'one line in /etc/default/stek' in_root sh -c 'echo STEK_NAMES=example.com >>/etc/default/stek'
-check 'one include in nginx' in_root cp /usr/share/doc/stek/examples/nginx.conf /etc/nginx/conf.d/stek.conf
+check 'one include in nginx' in_root sh -c 'stek snippet nginx >/etc/nginx/conf.d/stek.conf'
 # The line of cron, without a user, and each minute
 check 'the job of cron' in_root sh -c 'mkdir -p /var/spool/cron/crontabs &&
     sed -n "s|^\*/5\(.*\) root |*\1 |p" /etc/cron.d/stek >/var/spool/cron/crontabs/root && grep "^\* \* \* \* \* \[" /var/spool/cron/crontabs/root'

@@ -321,8 +321,7 @@ all_new() {
 
 # --- what is asked of a machine ---
 
-# The lines for example.com
-configure_nginx() { in_guest cp /usr/share/doc/stek/examples/nginx.conf /etc/nginx/conf.d/stek.conf; }
+configure_nginx() { as_admin 'stek snippet nginx >/etc/nginx/conf.d/stek.conf && grep example.com.1.key /etc/nginx/conf.d/stek.conf'; }
 
 # key SLOT: the key name of that slot of example.com
 key() { in_guest stek list example.com | awk -F '\t' -v slot="$1" '$2 == slot { print $4 }'; }
