@@ -18,7 +18,10 @@ TARGET = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BIN    = $(firstword $(wildcard $(TARGET)/*/release/stek))
 
 # Files that are shell scripts, for lint.
-SCRIPTS = contrib/init.d/stek $(wildcard contrib/dev/* contrib/demo/run contrib/monitoring/stek-textfile bench/run bench/*.sh tests/sh/run tests/sh/*.sh)
+SCRIPTS = contrib/init.d/stek $(wildcard contrib/dev/* contrib/demo/run contrib/monitoring/stek-textfile bench/run bench/*.sh \
+	tests/sh/run tests/sh/*.sh tests/boot/run)
+# These are read by another one, and have no interpreter of their own.
+PIECES = contrib/openrc/stek $(wildcard tests/boot/*.sh)
 
 sbindir = $(DESTDIR)$(SBINDIR)
 man8dir = $(DESTDIR)$(MANDIR)/man8
@@ -27,7 +30,7 @@ etcdir  = $(DESTDIR)$(SYSCONFDIR)
 
 DOCS = README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE
 
-.PHONY: all install uninstall demo test lint bench clean
+.PHONY: all install uninstall demo test test-boot deb lint bench clean
 
 all:
 	$(CARGO) build --release --locked
@@ -84,7 +87,7 @@ lint:
 	@contrib/dev/need lint
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck -x -s sh $(SCRIPTS)
+	shellcheck -x -s sh $(SCRIPTS) $(PIECES)
 	shellcheck -s bash .ci/run
 	checkbashisms $(SCRIPTS)
 	mandoc -T lint -W warning man/*.8
@@ -93,6 +96,17 @@ bench:
 	@contrib/dev/need bench
 	@$(CARGO) build --quiet --release --locked
 	@bench/run
+
+# The package, in target/deb.
+deb:
+	@contrib/dev/need deb
+	@contrib/dev/deb
+
+# Boots machines in namespaces: root is needed.
+test-boot:
+	@contrib/dev/need deb test-boot
+	@contrib/dev/deb >/dev/null
+	@tests/boot/run
 
 clean:
 	$(CARGO) clean
