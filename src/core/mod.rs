@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod duration;
+pub mod endpoint;
 pub mod findings;
 pub mod host;
 pub mod json;
@@ -15,4 +16,6 @@ pub mod nginx_config;
 pub mod nginx_lint;
 pub mod nginx_sockets;
 pub mod plan;
+pub mod session;
 pub mod settings;
+pub mod ticket;

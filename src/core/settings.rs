@@ -69,6 +69,13 @@ impl Settings {
     /// The shortest useful number of slots: one that encrypts and one for tickets given out before.
     pub const FEWEST_SLOTS: usize = 2;
 
+    /// How long a ticket is sure to be accepted, in seconds: the time from a key's last ticket to its destruction.
+    #[must_use]
+    pub fn window(&self) -> i64 {
+        let previous = i64::try_from(self.slots).unwrap_or(i64::MAX).saturating_sub(1);
+        self.period.start(1).saturating_mul(previous)
+    }
+
     /// Combines options, environment and the text of the settings file.
     ///
     /// The file counts only where the keys directory is the host's: a directory of one's own, by option or environment,

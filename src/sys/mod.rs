@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod apply;
 pub mod clock;
+pub mod companion;
 pub mod directory;
 pub mod host;
 pub mod lock;

@@ -5,11 +5,13 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::sys::stat::fstat;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, fstat};
 
 use crate::failure::{Failure, Outcome};
 use crate::sys::directory::{Found, is_in_memory};
-use crate::sys::{read_all, startup, write_all};
+use crate::sys::secret::Secret;
+use crate::sys::{read_all, retry, startup, write_all};
 
 /// Writes all of `bytes` to standard output.
 pub fn write_out(bytes: &[u8]) -> Outcome {
@@ -56,3 +58,37 @@ pub fn read_in(buffer: &mut [u8]) -> Outcome<usize> {
     }
     read_all(std::io::stdin().as_fd(), buffer).map_err(|errno| Failure::system(ATTEMPT, errno))
 }
+
+/// Reads a file, or standard input (`None` or `-`), to its end into memory for secrets; how many bytes came, and at most one
+/// more than `limit`.
+pub fn read_secret(file: Option<&str>, limit: usize) -> Outcome<(Secret, usize)> {
+    let opened = match file.filter(|file| *file != "-") {
+        None => None,
+        Some(file) => {
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+            let opened = retry(|| nix::fcntl::open(file, flags, Mode::empty()));
+            let shown = file.escape_debug();
+            Some((opened.map_err(|errno| Failure::system(format!("cannot open {shown}"), errno))?, shown))
+        }
+    };
+    // Sessions fit at once; what does not is moved on into ever larger memory.
+    let mut secret = Secret::with_room(READ_AT_ONCE.min(limit + 1))?;
+    let mut length = 0;
+    loop {
+        let end = secret.len().min(limit + 1);
+        length += match &opened {
+            None => read_in(&mut secret[length..end])?,
+            Some((descriptor, shown)) => read_all(descriptor.as_fd(), &mut secret[length..end])
+                .map_err(|errno| Failure::system(format!("cannot read {shown}"), errno))?,
+        };
+        if length < end || length > limit {
+            return Ok((secret, length));
+        }
+        let mut larger = Secret::with_room((2 * length).min(limit + 1))?;
+        larger[..length].copy_from_slice(&secret[..length]);
+        secret = larger;
+    }
+}
+
+/// How many bytes [`read_secret`] makes room for at first.
+const READ_AT_ONCE: usize = 16 * 1024;

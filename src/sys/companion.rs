@@ -1,0 +1,116 @@
+//! A program that runs beside this one and is talked to through pipes.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::failure::{Failure, Outcome};
+use crate::sys::{retry, write_all};
+
+/// A program that runs beside this one, talked to through pipes alone: nothing of it reaches a disk, or a terminal. It
+/// ends at the latest when this is dropped.
+pub struct Companion {
+    program: &'static str,
+    child: Child,
+    input: Option<ChildStdin>,
+    /// What can be read of it, each until its end.
+    outputs: Vec<(Output, OwnedFd)>,
+}
+
+/// Where a companion writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output.
+    Standard,
+    /// Standard error.
+    Error,
+    /// The pipe beside, which its arguments named.
+    Beside,
+}
+
+/// What a companion did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It wrote so many bytes.
+    Wrote(Output, usize),
+    /// It closed all its outputs, or ended.
+    Ended,
+    /// Nothing, until the deadline.
+    TimedOut,
+}
+
+/// What a companion calls its standard input where it wants a file's name.
+pub const INPUT: &str = "/proc/self/fd/0";
+
+impl Companion {
+    /// Starts a program found on `$PATH`. `arguments` gets what the program is to call the pipe beside.
+    pub fn start(program: &'static str, arguments: impl FnOnce(&str) -> Vec<String>) -> Outcome<Self> {
+        let attempt = || format!("cannot run {program}");
+        let failed = |errno| Failure::system(attempt(), errno);
+        let (beside, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        // This process has one thread: no other program is started while this descriptor can be inherited.
+        fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).map_err(failed)?;
+        let mut command = Command::new(program);
+        command.args(arguments(&format!("/proc/self/fd/{}", theirs.as_raw_fd())));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            let failure = Failure::io(attempt(), &error);
+            if error.kind() == std::io::ErrorKind::NotFound {
+                failure.hint(format!("install {program}, or put its directory into $PATH"))
+            } else {
+                failure
+            }
+        })?;
+        let mut outputs = vec![(Output::Beside, beside)];
+        outputs.extend(child.stdout.take().map(|pipe| (Output::Standard, pipe.into())));
+        outputs.extend(child.stderr.take().map(|pipe| (Output::Error, pipe.into())));
+        Ok(Self { program, input: child.stdin.take(), child, outputs })
+    }
+
+    /// Writes to its standard input, which stays open. No more than a pipe holds, 64 KiB, may be waiting there.
+    pub fn feed(&mut self, bytes: &[u8]) -> Outcome {
+        let attempt = format!("cannot write to {}", self.program);
+        let Some(input) = &self.input else { return Err(Failure::system(attempt, Errno::EBADF)) };
+        write_all(input.as_fd(), bytes).map_err(|errno| Failure::system(attempt, errno))
+    }
+
+    /// Ends its standard input.
+    pub fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Waits until it writes something, ends, or the deadline comes.
+    pub fn next(&mut self, buffer: &mut [u8], deadline: Instant) -> Outcome<Event> {
+        let failed = |errno| Failure::system(format!("cannot read from {}", self.program), errno);
+        while !self.outputs.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Rounded up, or the last millisecond would be spent asking again and again.
+            let left = if left.is_zero() { left } else { left + Duration::from_millis(1) };
+            let mut asked: Vec<_> =
+                self.outputs.iter().map(|(_, output)| PollFd::new(output.as_fd(), PollFlags::POLLIN)).collect();
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            if retry(|| poll(&mut asked, timeout)).map_err(failed)? == 0 && left.is_zero() {
+                return Ok(Event::TimedOut);
+            }
+            let ready = |asked: &PollFd<'_>| asked.revents().is_some_and(|events| !events.is_empty());
+            let Some(at) = asked.iter().position(ready) else { continue };
+            let (output, descriptor) = &self.outputs[at];
+            match retry(|| nix::unistd::read(descriptor, buffer)).map_err(failed)? {
+                0 => drop(self.outputs.remove(at)),
+                length => return Ok(Event::Wrote(*output, length)),
+            }
+        }
+        Ok(Event::Ended)
+    }
+}
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
