@@ -188,6 +188,8 @@ impl Finding {
         let directory = &settings.directory;
         let shown = self.slot.as_ref().map(|(name, slot)| format!("slot {slot} of {name}")).unwrap_or_default();
         match self.verdict {
+            // Then the key is told already, and it is nobody's.
+            Verdict::Foreign if self.guessed.is_some() => {}
             Verdict::Foreign => {
                 let failure = Failure::refused(format!("no key in {directory} has the name {}", self.key_name));
                 call.report(&failure.hint("the server has other keys: see its configuration, and whether it was reloaded"));
