@@ -100,3 +100,69 @@ fn is_ipv6(text: &str) -> bool {
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hosts_and_addresses_are_read_as_they_are_written() {
+        for (text, shown, server_name) in [
+            ("example.com", "example.com:443", Some("example.com")),
+            ("localhost:8443", "localhost:8443", Some("localhost")),
+            ("127.0.0.1:1", "127.0.0.1:1", None),
+            ("127.0.0.1", "127.0.0.1:443", None),
+            ("[::1]:65535", "[::1]:65535", None),
+            ("[::1]", "[::1]:443", None),
+            ("::1", "[::1]:443", None),
+            ("fe80::1%eth0", "[fe80::1%eth0]:443", None),
+            ("xn--bcher-kva.example:443", "xn--bcher-kva.example:443", Some("xn--bcher-kva.example")),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert_eq!((endpoint.to_string().as_str(), endpoint.server_name()), (shown, server_name), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for bad in [
+            "",
+            ":443",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:+1",
+            "a:1x",
+            "a:443:443",
+            "-a",
+            "-connect",
+            "-a:443",
+            "a b",
+            "a/b",
+            "[a]:1",
+            "[::1",
+            "[::1]443",
+            "[::1]:",
+            "fe80::1%",
+            "fe80::1%a/b",
+            "é",
+            "a\n",
+            "user@host",
+        ] {
+            assert!(Endpoint::parse(bad).is_err(), "{bad}");
+        }
+        assert!(host_name(&"a".repeat(254)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn an_argument_is_never_an_option(text in "[-a:%\\[\\]0-9.]{0,12}") {
+            if let Ok(endpoint) = Endpoint::parse(&text) {
+                let shown = endpoint.to_string();
+                prop_assert!(!shown.starts_with('-') && shown.bytes().all(|byte| byte.is_ascii_graphic()));
+                prop_assert_eq!(Endpoint::parse(&shown), Ok(endpoint));
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! The input is hostile: it may be anything that a server made a client store. It is decoded in place, so nothing is
 //! allocated, and what is a secret in it (the session's master secret) stays in the caller's memory.
 //!
-//! The structure is OpenSSL's `SSL_SESSION_ASN1`, which BoringSSL shares as far as it matters here. Source: OpenSSL,
+//! The structure is OpenSSL's `SSL_SESSION_ASN1`, which that of Google's fork shares as far as it matters here. Source: OpenSSL,
 //! `ssl/ssl_asn1.c`; the dump in text is of `crypto/bio/bio_dump.c`.
 
 use base64ct::{Base64, Encoding};
@@ -225,4 +225,169 @@ fn dumped(line: &[u8], offset: usize) -> Option<([u8; DUMPED], usize)> {
         };
     }
     (count > 0).then_some((bytes, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    const TLS12: &[u8] = include_bytes!("../../tests/sh/sessions/key48-tls12.pem");
+    const TLS13: &[u8] = include_bytes!("../../tests/sh/sessions/key80-tls13.pem");
+
+    /// Tag, length, value.
+    fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(value.len()).unwrap().to_be_bytes();
+        let zeros = length.iter().take_while(|byte| **byte == 0).count();
+        let mut out = vec![tag];
+        if value.len() < 128 {
+            out.push(length[3]);
+        } else {
+            out.push(0x80 | u8::try_from(4 - zeros).unwrap());
+            out.extend_from_slice(&length[zeros..]);
+        }
+        out.extend_from_slice(value);
+        out
+    }
+
+    /// A session of TLS 1.3 with these optional fields.
+    fn session(fields: &[(u8, Vec<u8>)]) -> Vec<u8> {
+        let mut body = [&[2, 1, 1, 2, 2, 3, 4, 4, 2, 0x13, 2, 4, 0][..], &tlv(4, &[0x77; 32])].concat();
+        for (number, value) in fields {
+            body.extend(tlv(0xa0 | number, value));
+        }
+        tlv(0x30, &body)
+    }
+
+    fn pem(der: &[u8], width: usize) -> Vec<u8> {
+        let mut encoded = vec![0; der.len() * 2 + 4];
+        let length = Base64::encode(der, &mut encoded).unwrap().len();
+        let mut text = [BEGIN, b"\n"].concat();
+        for line in encoded[..length].chunks(width) {
+            text.extend_from_slice(line);
+            text.push(b'\n');
+        }
+        [text, END.to_vec(), b"\n".to_vec()].concat()
+    }
+
+    /// As OpenSSL prints it.
+    fn dump(ticket: &[u8]) -> String {
+        let mut text = String::from("    TLS session ticket:\n");
+        for (row, bytes) in ticket.chunks(16).enumerate() {
+            text.push_str(&format!("    {:04x} - ", row * 16));
+            for (at, byte) in bytes.iter().enumerate() {
+                text.push_str(&format!("{byte:02x}{}", if at == 7 { '-' } else { ' ' }));
+            }
+            text.push_str(&"   ".repeat(16 - bytes.len()));
+            text.push_str("  ");
+            text.extend(bytes.iter().map(|byte| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' }));
+            text.push('\n');
+        }
+        text
+    }
+
+    #[test]
+    fn real_sessions_are_read() {
+        for (input, protocol) in [(TLS12, Protocol::Tls12), (TLS13, Protocol::Tls13)] {
+            let mut input = input.to_vec();
+            let found = read(&mut input).unwrap();
+            assert_eq!((found.protocol, found.lifetime_hint), (Some(protocol), 3600));
+            assert!(found.ticket.len() >= 160, "{}", found.ticket.len());
+        }
+    }
+
+    #[test]
+    fn only_the_first_of_several_counts_and_what_surrounds_it_does_not() {
+        let both = [b"CONNECTED(00000003)\n", TLS13, TLS12, b"DONE\n"].concat();
+        assert_eq!(block(&both), Some(20..20 + TLS13.len() - 1));
+        let (mut both, mut one) = (both, TLS13.to_vec());
+        assert_eq!(read(&mut both), read(&mut one));
+    }
+
+    #[test]
+    fn text_says_protocol_and_hint() {
+        let text = format!(
+            "SSL-Session:\r\n    Protocol  : TLSv1.2\r\n    TLS session ticket lifetime hint: 7200 (seconds)\n{}\n    Start Time: 1\n",
+            dump(&[0xab; 40])
+        );
+        let mut text = text.into_bytes();
+        let expected = Session { ticket: &[0xab; 40], protocol: Some(Protocol::Tls12), lifetime_hint: 7200 };
+        assert_eq!(read(&mut text), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_no_session_is_refused_in_words() {
+        let unfinished = [BEGIN, b"\nMIIC\n"].concat();
+        let not_base64 = [BEGIN, b"\n!!!!\n", END].concat();
+        let huge = vec![b'x'; LONGEST + 1];
+        for (input, words) in [
+            (&b""[..], NO_SESSION),
+            (b"0", NO_SESSION),
+            (b"hello\n", NO_SESSION),
+            (&unfinished, NO_SESSION),
+            (&not_base64, BROKEN),
+            (b"\x30\x82\x7f\xff\x02", BROKEN),
+            (b"    TLS session ticket:\n", BROKEN),
+            (b"    TLS session ticket:\n    0010 - 00 01\n", BROKEN),
+            (b"    Protocol  : TLSv1.3\n", NO_TICKET),
+            (&huge, "longer than any TLS session (1 MiB)"),
+        ] {
+            assert_eq!(
+                read(&mut input.to_vec()),
+                Err(words),
+                "{}",
+                String::from_utf8_lossy(&input[..input.len().min(40)])
+            );
+        }
+        let padding = tlv(4, &[0; 200]);
+        assert_eq!(read(&mut session(&[(4, padding.clone())])), Err(NO_TICKET));
+        assert_eq!(read(&mut session(&[(4, padding), (10, tlv(4, &[]))])), Err(NO_TICKET));
+    }
+
+    proptest! {
+        #[test]
+        fn der_and_pem_are_read_back(
+            ticket in vec(any::<u8>(), 100..2000),
+            hint: u32,
+            other in vec(any::<u8>(), 0..300),
+            width in 1_usize..100,
+        ) {
+            let integer = [&[0][..], &hint.to_be_bytes()].concat();
+            let first = integer.iter().position(|byte| *byte != 0).unwrap_or(4);
+            let first = if integer[first] >= 0x80 { first - 1 } else { first };
+            let fields = [(3, tlv(0x30, &other)), (9, tlv(2, &integer[first..])), (10, tlv(4, &ticket)), (14, other.clone())];
+            let der = session(&fields);
+            let expected = Session { ticket: &ticket, protocol: Some(Protocol::Tls13), lifetime_hint: hint.into() };
+            for mut input in [der.clone(), pem(&der, width)] {
+                prop_assert_eq!(read(&mut input), Ok(expected));
+            }
+            // Cut short anywhere it is refused.
+            for length in [2, der.len() / 2, der.len() - 1] {
+                prop_assert!(read(&mut der[..length].to_vec()).is_err());
+            }
+        }
+
+        #[test]
+        fn dumps_are_read_back(ticket in vec(any::<u8>(), 1..400)) {
+            let mut text = dump(&ticket).into_bytes();
+            prop_assert_eq!(read(&mut text).map(|found| found.ticket.to_vec()), Ok(ticket));
+        }
+
+        #[test]
+        fn nothing_panics(
+            input in vec(any::<u8>(), 0..400),
+            at in 0..TLS13.len(),
+            form in 0_usize..4,
+        ) {
+            let mut input = match form {
+                0 => input,
+                1 => [&TLS13[..at], &input, &TLS13[at..]].concat(),
+                2 => [b"TLS session ticket:\n", &input[..]].concat(),
+                _ => session(&[(10, input)]),
+            };
+            let _ = is_whole(&input);
+            let _ = read(&mut input);
+        }
+    }
 }

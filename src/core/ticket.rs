@@ -224,3 +224,165 @@ fn layouts(key: &[u8]) -> [Option<Secrets<'_>>; 3] {
 fn is_of_picotls(content: &[u8]) -> bool {
     content.get(2..10) == Some(b"ptls0001")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aes::cipher::BlockModeEncrypt;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// A session as it stands in a ticket.
+    const CONTENT: &[u8] = &[0x30, 18, 2, 1, 1, 2, 2, 3, 3, 4, 2, 0xc0, 0x2f, 4, 0, 4, 3, 7, 7, 7];
+
+    /// Makes a ticket as OpenSSL does.
+    fn seal(name: &[u8], hmac_key: &[u8], aes_key: &[u8], content: &[u8]) -> Vec<u8> {
+        let iv = [0x1f; IV_LENGTH];
+        let mut ciphertext = vec![0; content.len() + BLOCK];
+        let length = if aes_key.len() == 16 {
+            let cipher = cbc::Encryptor::<Aes128>::new_from_slices(aes_key, &iv).unwrap();
+            cipher.encrypt_padded_b2b::<Pkcs7>(content, &mut ciphertext).unwrap().len()
+        } else {
+            let cipher = cbc::Encryptor::<Aes256>::new_from_slices(aes_key, &iv).unwrap();
+            cipher.encrypt_padded_b2b::<Pkcs7>(content, &mut ciphertext).unwrap().len()
+        };
+        let mut ticket = [name, &iv, &ciphertext[..length]].concat();
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(hmac_key).unwrap();
+        mac.update(&ticket);
+        ticket.extend_from_slice(&mac.finalize().into_bytes());
+        ticket
+    }
+
+    fn fits(ticket: &[u8], key: &[u8]) -> Result<Layout, Misfit> {
+        Ticket::new(ticket).unwrap().fits(key, &mut vec![0; ticket.len()])
+    }
+
+    fn guess(ticket: &[u8]) -> Option<Guessed> {
+        Ticket::new(ticket).unwrap().guess(&mut vec![0; ticket.len()])
+    }
+
+    fn sample(length: usize) -> Vec<u8> {
+        (0..length).map(|i| u8::try_from((i * 151 + 43) % 256).unwrap() ^ 0x35).collect()
+    }
+
+    #[test]
+    fn tickets_of_nginx_fit_their_keys() {
+        macro_rules! stored {
+            ($file:literal) => {
+                include_bytes!(concat!("../../tests/sh/sessions/", $file)).to_vec()
+            };
+        }
+        let mut keys = [vec![0; LONGEST], vec![0; LONGEST]];
+        for (key, text) in keys.iter_mut().zip([stored!("key48.hex"), stored!("key80.hex")]) {
+            let key_file: &mut [u8; LONGEST] = key.as_mut_slice().try_into().unwrap();
+            let size = crate::core::key::read(&text, key_file).unwrap();
+            key.truncate(size.bytes());
+        }
+        let files = [
+            [stored!("key48-tls12.pem"), stored!("key48-tls13.pem")],
+            [stored!("key80-tls12.pem"), stored!("key80-tls13.pem")],
+        ];
+        for (mut file, at) in files.into_iter().zip(0..).flat_map(|(files, at)| files.map(|file| (file, at))) {
+            let session = session::read(&mut file).unwrap();
+            let ticket = Ticket::new(session.ticket).unwrap();
+            let (mine, other): (&[u8], &[u8]) = (&keys[at], &keys[1 - at]);
+            assert_eq!(ticket.key_name()[..], mine[..NAME_LENGTH]);
+            assert_eq!(fits(session.ticket, mine), Ok(Layout::Nginx));
+            assert_eq!(fits(session.ticket, other), Err(Misfit::Mac));
+            assert_eq!(guess(session.ticket), None);
+        }
+        let zero = [
+            stored!("zero48-tls12.pem"),
+            stored!("zero48-tls13.pem"),
+            stored!("zero80-tls12.pem"),
+            stored!("zero80-tls13.pem"),
+        ];
+        for mut file in zero {
+            let session = session::read(&mut file).unwrap();
+            assert_eq!(guess(session.ticket), Some(Guessed { guess: Guess::Byte(0), whole: true }));
+        }
+    }
+
+    #[test]
+    fn every_layout_is_told_apart() {
+        let (short, long) = (sample(48), sample(80));
+        for (key, hmac_key, aes_key, layout) in [
+            (&short, &short[32..48], &short[16..32], Layout::Nginx),
+            (&short, &short[16..32], &short[32..48], Layout::Exchanged),
+            (&long, &long[16..48], &long[48..80], Layout::Nginx),
+            (&long, &long[48..80], &long[16..48], Layout::Exchanged),
+            (&long, &long[16..32], &long[48..64], Layout::Shortened),
+        ] {
+            let ticket = seal(&key[..16], hmac_key, aes_key, CONTENT);
+            assert_eq!(fits(&ticket, key), Ok(layout));
+            assert_eq!(guess(&ticket), None);
+        }
+    }
+
+    #[test]
+    fn each_part_that_does_not_fit_is_named() {
+        let key = sample(80);
+        let (name, hmac_key, aes_key) = (&key[..16], &key[16..48], &key[48..80]);
+        let whole = seal(name, hmac_key, aes_key, CONTENT);
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x10;
+            assert_eq!(fits(&damaged, &key), Err(Misfit::Mac), "{at}");
+        }
+        assert_eq!(fits(&seal(name, hmac_key, &[9; 32], CONTENT), &key), Err(Misfit::Cipher));
+        assert_eq!(fits(&seal(name, hmac_key, aes_key, b"no session"), &key), Err(Misfit::Content));
+        assert_eq!(fits(&seal(name, hmac_key, aes_key, b"\0\x30ptls0001..."), &key), Ok(Layout::Nginx));
+        assert_eq!(fits(&[0; 81], &key), Err(Misfit::Form));
+        for length in [0, 47, 79, 81] {
+            assert_eq!(fits(&whole, &vec![1; length]), Err(Misfit::Mac), "no key of {length} bytes");
+        }
+    }
+
+    #[test]
+    fn only_what_is_long_enough_is_a_ticket() {
+        assert!(Ticket::new(&[0; SHORTEST - 1]).is_err());
+        assert!(Ticket::new(&[0; SHORTEST]).is_ok());
+        assert!(Ticket::new(&vec![0; LONGEST_TICKET + 1]).is_err());
+    }
+
+    #[test]
+    fn keys_that_everybody_knows_are_guessed() {
+        // K6
+        let cycle = |bytes: &[u8], length| bytes.iter().copied().cycle().take(length).collect::<Vec<u8>>();
+        for length in [48, 80] {
+            let counting: Vec<u8> = (0..length).map(|at| u8::try_from(at).unwrap() * 3 + 9).collect();
+            for (key, expected) in [
+                (vec![0; length], Guess::Byte(0)),
+                (vec![0xff; length], Guess::Byte(0xff)),
+                (cycle(&[0xde, 0xad, 0xbe, 0xef], length), Guess::Period(4)),
+                (cycle(b"secret", length), Guess::Period(6)),
+                (cycle(&sample(16), length), Guess::Period(16)),
+                (counting, Guess::Counting),
+            ] {
+                for [hmac_key, aes_key] in match length {
+                    48 => [[32..48, 16..32], [16..32, 32..48]],
+                    _ => [[16..48, 48..80], [48..80, 16..48]],
+                } {
+                    let ticket = seal(&key[..16], &key[hmac_key], &key[aes_key], CONTENT);
+                    assert_eq!(guess(&ticket), Some(Guessed { guess: expected, whole: true }));
+                }
+            }
+        }
+        // A name that looks well does not help, and a forger needs no more than the HMAC key.
+        let name = sample(16);
+        let zero = Guessed { guess: Guess::Byte(0), whole: true };
+        assert_eq!(guess(&seal(&name, &[0; 64], &[0; 32], CONTENT)), Some(zero));
+        assert_eq!(guess(&seal(&name, &[0; 16], &[0; 16], CONTENT)), Some(zero));
+        assert_eq!(guess(&seal(&name, &[0; 32], &sample(32), CONTENT)), Some(Guessed { whole: false, ..zero }));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(ticket in vec(any::<u8>(), 0..300), key in vec(any::<u8>(), 0..100), room in 0_usize..300) {
+            if let Ok(ticket) = Ticket::new(&ticket) {
+                let mut plaintext = vec![0; room];
+                let _ = ticket.fits(&key, &mut plaintext);
+            }
+        }
+    }
+}
