@@ -1,11 +1,12 @@
-//! The planner, with key files of any date.
+//! The planner, with key files of any date, which anybody may set; the clock's is one that a clock can have.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use stek::core::plan::{Move, Seen, Source, rotation, shift};
 
-fuzz_target!(|data: (Vec<Option<(u8, i64, bool)>>, i64, bool)| {
+fuzz_target!(|data: (Vec<Option<(u8, i64, bool)>>, i32, bool)| {
     let (slots, now, force) = data;
+    let now = i64::from(now);
     if !(3..=101).contains(&slots.len()) {
         return;
     }
