@@ -11,7 +11,7 @@ bytes() { # bytes FROM COUNT <KEY: part of a key
     tail -c "+$(($1 + 1))" | head -c "$2"
 }
 unhex() { # the binary form of a stored key, by stek itself
-    mkdir -p -m 700 "$T/key"
+    [ -d "$T/key" ] || mkdir -m 700 "$T/key"
     stek install -f "$T/key/$1" <"$sessions/$1.hex"
     cat "$T/key/$1"
 }
@@ -225,8 +225,8 @@ test_input_that_is_no_session() {
     refuses 1 stek identify none
     err_is 'stek identify: the input is a session without a ticket'
     f=$sessions/key80-tls13.pem
-    head -c 700 "$f" >cut
-    refuses 1 stek identify cut
+    head -c 700 "$f" >short
+    refuses 1 stek identify short
     printf '%s\n' '    TLS session ticket:' \
         '    0000 - 00 01 02 03 04 05 06 07-08 09 0a 0b 0c 0d 0e 0f   ................' >short
     refuses 1 stek identify short
