@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 PATH=$PATH:/usr/sbin:/sbin
 
-# One server runs in a test: in $T/srv, on 127.0.0.1:$port, ended by `stop`, which a trap calls too.
+# Servers run in $T/srv, on 127.0.0.1:$port. `stop` ends all that the test started, and a trap calls it too.
 
 listens() { # is anything bound to that port?
     grep -i "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") .* 0A " /proc/net/tcp /proc/net/tcp6 >/dev/null
@@ -18,7 +18,7 @@ free_port() { # below the ports that the kernel hands out by itself
 }
 prepare() { # keys of SIZE, certificate
     needs openssl
-    server=
+    server='' all=''
     mkdir -p "$T/srv"
     chmod 711 "$T" "$base"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ex.test \
@@ -32,6 +32,7 @@ prepare() { # keys of SIZE, certificate
 serve() { # serve CMD...: a server that stays in the foreground
     "$@" >"$T/srv/log" 2>&1 &
     server=$!
+    all="$all $server"
     until_ok serves
 }
 serves() {
@@ -39,17 +40,18 @@ serves() {
     listens "$port"
 }
 stop() {
-    [ -n "$server" ] || return 0
-    kill -s CONT "$server" 2>/dev/null || :
-    kill "$server" 2>/dev/null || :
-    tries=0
-    while kill -0 "$server" 2>/dev/null && [ $tries -lt 100 ]; do
-        tries=$((tries + 1))
-        sleep 0.05
+    for p in $all; do
+        kill -s CONT "$p" 2>/dev/null || :
+        kill "$p" 2>/dev/null || :
+        tries=0
+        while kill -0 "$p" 2>/dev/null && [ $tries -lt 100 ]; do
+            tries=$((tries + 1))
+            sleep 0.05
+        done
+        kill -s KILL "$p" 2>/dev/null || :
+        wait "$p" 2>/dev/null || :
     done
-    kill -s KILL "$server" 2>/dev/null || :
-    wait "$server" 2>/dev/null || :
-    server=
+    all=''
 }
 
 probe() { stek probe "127.0.0.1:$port" "$@"; }
@@ -319,9 +321,11 @@ test_no_openssl() {
     # one that floods and one that does not end
     printf '#!/bin/sh\nexec yes CONNECTED\n' >"$T/empty/openssl"
     refuses 111 env PATH="$T/empty:/bin:/usr/bin" "$STEK" probe -w 1 127.0.0.1:1
-    printf '#!/bin/sh\nexec sleep 600\n' >"$T/empty/openssl"
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\necho $$ >"%s"\nexec sleep 600\n' "$T/pid" >"$T/empty/openssl"
     refuses 111 env PATH="$T/empty:/bin:/usr/bin" "$STEK" probe -w 1 127.0.0.1:1
-    ! pgrep -f '^sleep 600$' -P $$ >/dev/null || fail 'openssl was left running'
+    is -s "$T/pid"
+    ! kill -0 "$(cat "$T/pid")" 2>/dev/null || fail 'openssl was left running'
 }
 
 test_usage() {
@@ -402,7 +406,6 @@ test_haproxy_between_servers_with_different_keys() {
         return 200; } server { listen 127.0.0.1:$2 ssl"
     port=$2
     nginx_with 1
-    first=$server
     cat >"$T/srv/conf" <<EOF
 defaults
     mode tcp
@@ -420,8 +423,6 @@ EOF
     exits 1 probe
     equal 'resumption' "$(cut -f 7 "$T/out" | sort -u)" refused
     err_has 'TLSv1.3: the server did not resume the ticket that it had just given'
-    stop
-    server=$first
 }
 
 # Debian 12's Apache 2.4.71 takes the AES key out of its ticket key file, and for the HMAC key a stretch
