@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, FromArgs};
+use argh::FromArgs;
 use libfuzzer_sys::fuzz_target;
 use stek::applet::{ALL, Call};
 use stek::core::arguments::argument;
@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(call) = Call::new(applet, &words) else { return };
     let _ = call.operands();
     let _ = call.names();
-    let words = call.split.words(Shared::get_args_info().flags);
+    let words = call.split.words(applet.shared);
     if let Ok(shared) = Shared::from_args(&[applet.name], &words) {
         let _ = Settings::resolve(shared, &|_| None, &|| None);
     }
