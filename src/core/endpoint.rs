@@ -1,7 +1,8 @@
 //! `HOST:PORT` as an administrator writes it, checked before another program gets it as an argument.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+// The types alone: nothing in `core` can open a socket.
+use ::core::net::{IpAddr, Ipv6Addr};
 
 /// The port where none is given: https.
 const PORT: u16 = 443;
