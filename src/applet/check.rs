@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::{Applet, Call};
+use super::identify::Verdict;
+use super::{Applet, Call, probe};
+use crate::core::endpoint::Endpoint;
 use crate::core::json;
+use crate::core::session::Protocol;
 use crate::core::duration::{self, for_people};
 use crate::core::findings::{self, Facts, Finding, KINDS, Server, Severity, several};
 use crate::core::settings::Settings;
@@ -44,6 +47,9 @@ struct Options {
     /// where the server's process id stands; the server must run then (default: look for /run/nginx.pid, and it need not)
     #[argh(option, arg_name = "FILE")]
     pid_file: Option<String>,
+    /// take a ticket from this server, HOST or HOST:PORT, and resume it; may be repeated
+    #[argh(option, arg_name = "ADDRESS")]
+    probe: Vec<String>,
 }
 
 /// How long a reload that follows a rotation may take before the server counts as stale. Plugins have ten seconds in all.
@@ -54,11 +60,13 @@ const YOUNG: Duration = Duration::from_mins(1);
 const STEP: Duration = Duration::from_secs(2);
 /// How long to wait for a rotation to end. After that it is looked at as it is.
 const ROTATION: Duration = Duration::from_secs(3);
+/// How long live servers may take together.
+const PROBES: Duration = Duration::from_secs(6);
 /// Of each kind so many findings are printed in full: thousands of NAMEs may have the same one.
 const LINES: usize = 10;
 
 fn run(call: &Call) -> Outcome<Exit> {
-    let Options { quiet, json, ignore, grace, pid_file } = call.options()?;
+    let Options { quiet, json, ignore, grace, pid_file, probe } = call.options()?;
     let settings = call.settings()?;
     if quiet && json {
         return Err(call.usage("-q and --json exclude each other"));
@@ -69,8 +77,11 @@ fn run(call: &Call) -> Outcome<Exit> {
     });
     let grace = grace.transpose()?.unwrap_or_else(|| findings::grace(settings.period));
     let patience = if ignored.contains(&findings::SERVER_STALE.id) { Duration::ZERO } else { RELOAD };
+    let endpoints = probe.iter().map(|address| Endpoint::parse(address).map_err(|wrong| call.usage(wrong)));
+    let endpoints = endpoints.collect::<Outcome<Vec<_>>>()?;
     let facts = match look(call, &settings, grace, pid_file.as_deref(), patience) {
-        Ok(facts) => facts,
+        // Last, so that a server that is just being reloaded has been waited for.
+        Ok(facts) => Facts { probes: probes(call, &settings, endpoints), ..facts },
         Err(failure) if failure.exit == Exit::Usage => return Err(failure),
         Err(failure) => {
             // Monitors read standard output alone.
@@ -160,7 +171,34 @@ pub(super) fn look(
         sets,
         twins,
         servers: servers(now, newest, pid_file, patience),
+        probes: Vec::new(),
     })
+}
+
+/// Looks at live servers, all of them within the time that plugins have.
+fn probes(call: &Call, settings: &Settings, endpoints: Vec<Endpoint>) -> Vec<findings::Probe> {
+    let deadline = Instant::now() + PROBES;
+    let look = |look: probe::Look| {
+        // Only a key that opens the ticket is proven to have made it.
+        let slot = look.finding.slot.filter(|_| matches!(look.finding.verdict, Verdict::Verified(_)));
+        findings::Look {
+            version: look.protocol.words(),
+            key_name: look.finding.key_name,
+            slot,
+            resumed: look.resumed,
+            lifetime_hint: i64::try_from(look.lifetime_hint).unwrap_or(i64::MAX),
+        }
+    };
+    let probe = |endpoint: Endpoint| {
+        let address = endpoint.to_string();
+        let server = probe::Server { endpoint, server_name: None, deadline };
+        let (failure, looks) = match probe::looks(call, settings, &server, &[Protocol::Tls13, Protocol::Tls12]) {
+            Ok(looks) => (None, looks.into_iter().map(look).collect()),
+            Err(failure) => (Some(failure.message), Vec::new()),
+        };
+        findings::Probe { address, failure, looks, window: settings.window() }
+    };
+    endpoints.into_iter().map(probe).collect()
 }
 
 /// The servers that run. With a pid file: the one that it is about, which must run.

@@ -131,6 +131,14 @@ kinds! {
         "start it, or leave out --pid-file if it need not run"
     SERVER_UNKNOWN "server-unknown" [Unknown]
         "name the server's pid file with --pid-file, and run check as somebody who may read it"
+    PROBE_FAILED "probe-failed" [Unknown]
+        "run 'stek probe' with the same address and see what it says"
+    PROBE_KEY "probe-key" [Critical]
+        "run 'stek reload'; if that does not help: 'nginx -T | stek lint --which' says whose keys count on that address"
+    PROBE_REFUSED "probe-refused" [Critical]
+        "see whether several servers with different keys or certificates share the address"
+    PROBE_LIFETIME "probe-lifetime" [Warning]
+        "set ssl_session_timeout to the window, which 'stek snippet' prints, or have more slots"
 }
 
 /// Finds a kind by its exact identifier.
@@ -181,6 +189,8 @@ pub struct Facts {
     pub twins: Vec<Twin>,
     /// The servers, and those that should run and do not.
     pub servers: Vec<Server>,
+    /// What live servers showed, as far as that was asked for.
+    pub probes: Vec<Probe>,
 }
 
 /// The keys directory.
@@ -291,6 +301,34 @@ pub struct Server {
     pub core_dumps: Option<(String, String)>,
 }
 
+/// What a live server showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// Its address.
+    pub address: String,
+    /// Why it showed nothing.
+    pub failure: Option<String>,
+    /// What it showed with each version of TLS.
+    pub looks: Vec<Look>,
+    /// For how many seconds a ticket is sure to be accepted.
+    pub window: i64,
+}
+
+/// What one version of TLS showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The version.
+    pub version: &'static str,
+    /// The key name of the ticket, in hex.
+    pub key_name: String,
+    /// The slot whose key opens the ticket.
+    pub slot: Option<(Name, usize)>,
+    /// The server resumed the session of the ticket.
+    pub resumed: bool,
+    /// For how many seconds the server said the ticket may be used; 0 says nothing.
+    pub lifetime_hint: i64,
+}
+
 impl Facts {
     /// The age of the oldest of the current keys.
     #[must_use]
@@ -332,6 +370,9 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     found.host();
     for server in &facts.servers {
         found.server(server);
+    }
+    for probe in &facts.probes {
+        found.probe(probe);
     }
     let mut findings = found.findings;
     let place = |finding: &Finding| KINDS.iter().position(|kind| kind.id == finding.kind.id);
@@ -581,6 +622,38 @@ impl Found<'_> {
     }
 }
 
+impl Found<'_> {
+    fn probe(&mut self, probe: &Probe) {
+        let Probe { address, failure, looks, window } = probe;
+        if let Some(why) = failure {
+            self.add(&PROBE_FAILED, Severity::Unknown, None, why.clone());
+        }
+        for Look { version, key_name, slot, resumed, lifetime_hint } in looks {
+            let at = format!("{address} over {version}");
+            match slot {
+                Some((_, CURRENT)) => {}
+                Some((name, slot)) => {
+                    let text = format!("{at}: slot {slot} makes the tickets, not the current key");
+                    self.add(&PROBE_KEY, Severity::Critical, Some(name), text);
+                }
+                None => {
+                    let text = format!("{at}: no key in the directory made the ticket, its key name is {key_name}");
+                    self.add(&PROBE_KEY, Severity::Critical, None, text);
+                }
+            }
+            if !resumed {
+                let text = format!("{at}: the server did not resume the ticket that it had just given");
+                self.add(&PROBE_REFUSED, Severity::Critical, None, text);
+            }
+            if lifetime_hint > window {
+                let text =
+                    format!("{at}: tickets may be used for {lifetime_hint} s, their keys are sure to stay {window} s");
+                self.add(&PROBE_LIFETIME, Severity::Warning, None, text);
+            }
+        }
+    }
+}
+
 /// `1 key set`, `2 key sets`.
 #[must_use]
 pub fn several(number: usize, what: &str) -> String {
@@ -690,6 +763,18 @@ mod tests {
             sets: vec![set("a", period, 0, now), set("b", period, 10, now)],
             twins: Vec::new(),
             servers: vec![Server { name: "nginx", runs: true, serving_since: Some(now), ..Server::default() }],
+            probes: vec![Probe {
+                address: "localhost:443".to_owned(),
+                failure: None,
+                looks: vec![Look {
+                    version: "TLS 1.3",
+                    key_name: "00".to_owned(),
+                    slot: Some((Name::parse("a").unwrap(), CURRENT)),
+                    resumed: true,
+                    lifetime_hint: 86400,
+                }],
+                window: 86400,
+            }],
         }
     }
 
@@ -793,6 +878,11 @@ mod tests {
             }),
             ("server-not-running", Critical, |f| f.servers[0].runs = false),
             ("server-unknown", Unknown, |f| f.servers[0].unknown = Some("cannot read".to_owned())),
+            ("probe-failed", Unknown, |f| f.probes[0].failure = Some("cannot connect".to_owned())),
+            ("probe-key", Critical, |f| f.probes[0].looks[0].slot = None),
+            ("probe-key", Critical, |f| f.probes[0].looks[0].slot = Some((Name::parse("a").unwrap(), 2))),
+            ("probe-refused", Critical, |f| f.probes[0].looks[0].resumed = false),
+            ("probe-lifetime", Warning, |f| f.probes[0].looks[0].lifetime_hint += 1),
         ];
         for (id, severity, change) in faults {
             assert_eq!(after(change), [(*id, *severity)], "{id}");

@@ -610,4 +610,36 @@ EOF
     says 1 current verified resumed ''
 }
 
+# check --probe
+
+finds() { # finds CODE ID...: what check says of this server; the machine's own findings do not count
+    code=$1
+    shift
+    run stek check --json --probe "127.0.0.1:$port" -d "$DIR" --ignore "$machine" ex
+    equal "exit status" "$rc" "$code"
+    equal findings "$(sed -n 's/.*"id":"\([a-z-]*\)".*/\1/p' "$T/out" | sort -u | tr '\n' ' ')" "${*:+$* }"
+}
+machine=swap,swap-encrypted,swap-zram,hibernation,core-dumps,clock-unsynchronised,server-stale,server-unknown
+test_check_probe() {
+    prepare
+    finds 3 probe-failed
+    nginx_with 1 2 3 0
+    finds 0
+    stop
+    nginx_with 2 1 3 0
+    finds 2 probe-key
+    stop
+    timeout=2d
+    nginx_with 1 2 3 0
+    finds 1 probe-lifetime
+    stop
+    timeout=1h
+    head -c 80 /dev/urandom >"$T/foreign"
+    nginx_with 1 2 3 0
+    sed -i "s|$DIR/ex.1.key|$T/foreign|" "$T/srv/nginx.conf"
+    hang_up
+    finds 2 probe-key
+    stop
+    exits 3 stek check --probe -x
+}
 run_tests "$@"
