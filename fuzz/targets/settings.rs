@@ -10,6 +10,8 @@ fuzz_target!(|data: &[u8]| {
         assert!((2..=100).contains(&settings.slots) && !settings.directory.is_empty());
         assert!(settings.window() >= 1);
     };
-    let _ = Settings::resolve(Shared::default(), &|_| None, &|| Some(text.clone().into_owned())).map(check);
-    let _ = Settings::resolve(Shared::default(), &|_| Some(text.clone().into_owned()), &|| None).map(check);
+    let file = || (String::new(), text.clone().into_owned());
+    let _ = Settings::resolve(Shared::default(), &|_| true, &|_| Ok(None), &file).map(check);
+    let variable = |_: &str| Ok(Some(text.clone().into_owned()));
+    let _ = Settings::resolve(Shared::default(), &|_| true, &variable, &|| (String::new(), String::new())).map(check);
 });
