@@ -18,6 +18,6 @@ fuzz_target!(|data: &[u8]| {
     let _ = call.names();
     let words = call.split.words(applet.shared);
     if let Ok(shared) = Shared::from_args(&[applet.name], &words) {
-        let _ = Settings::resolve(shared, &|_| None, &|| None);
+        let _ = Settings::resolve(shared, &|_| true, &|_| Ok(None), &|| (String::new(), String::new()));
     }
 });

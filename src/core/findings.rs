@@ -134,7 +134,7 @@ kinds! {
     PROBE_FAILED "probe-failed" [Unknown]
         "run 'stek probe' with the same address and see what it says"
     PROBE_KEY "probe-key" [Critical]
-        "run 'stek reload'; if that does not help: 'nginx -T | stek lint --which' says whose keys count on that address"
+        "run 'stek reload'; if that does not help, pipe 'nginx -T' into 'stek lint --which', which says whose keys count there"
     PROBE_REFUSED "probe-refused" [Critical]
         "see whether several servers with different keys or certificates share the address"
     PROBE_LIFETIME "probe-lifetime" [Warning]

@@ -44,7 +44,7 @@ fn end<'a>(files: &mut [File<'a>], text: &'a [u8]) {
 
 fn marked_path(line: &[u8]) -> Option<&str> {
     let path = line.strip_prefix(MARKER)?.trim_ascii_end().strip_suffix(b":")?;
-    std::str::from_utf8(path).ok().filter(|path| !path.is_empty())
+    std::str::from_utf8(path).ok().filter(|path| path.starts_with('/'))
 }
 
 /// The full path of what a configuration names: relative to the directory of the main file.

@@ -133,6 +133,8 @@ pub fn rotation(seen: &[Option<Seen>], now: i64, force: bool) -> Plan {
         if let (Some(found), Some(date)) = (seen[slot], dates[slot])
             && found.epoch != date
             && !is_current_too(seen, slot)
+            // What expires in the last slot goes first of all, dated or not.
+            && (slot < seen.len() - 1 || kept(date, epoch, seen.len()))
         {
             plan.moves.push(Move::Date { slot, epoch: date });
         }

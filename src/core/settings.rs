@@ -29,7 +29,7 @@ pub struct Shared {
     /// let keys lie on a file system that is not tmpfs or ramfs
     #[argh(switch)]
     pub allow_disk: bool,
-    /// tell syslog what was done and what failed ($`STEK_SYSLOG`: 1)
+    /// tell syslog what was done and what failed ($STEK_SYSLOG: 1)
     #[argh(switch)]
     pub syslog: bool,
     /// say on standard error what is done

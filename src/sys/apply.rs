@@ -92,7 +92,7 @@ impl<'a> KeySet<'a> {
     /// Refuses keys of different owners. Who owns a file can change the key in it, so a key that belongs neither to root,
     /// nor to us, nor to whom the current key was given never gets to encrypt.
     pub fn refuse_foreign(&self) -> Outcome {
-        let own = [Some(0), Some(nix::unistd::geteuid().as_raw()), self.found[CURRENT].map(|current| current.owner)];
+        let own = [Some(0), Some(self.directory.user()), self.found[CURRENT].map(|current| current.owner)];
         let found = self.found.iter().enumerate().filter_map(|(slot, found)| Some((slot, (*found)?.owner)));
         match found.into_iter().find(|(_, owner)| !own.contains(&Some(*owner))) {
             Some((slot, owner)) => {
@@ -121,8 +121,7 @@ impl<'a> KeySet<'a> {
     /// the group locks no server out. An owner that was given to the current key stays, too.
     fn access(&self, group: Option<u32>) -> Access {
         let current = self.found[CURRENT];
-        let owner =
-            current.map(|current| current.owner).filter(|owner| *owner != 0 && nix::unistd::geteuid().is_root());
+        let owner = current.map(|current| current.owner).filter(|owner| *owner != 0 && self.directory.user() == 0);
         Access { owner, ..Access::for_group(group.or_else(|| current.and_then(|current| current.read_by_group()))) }
     }
 }

@@ -32,6 +32,7 @@ pub struct Directory {
     descriptor: OwnedFd,
     path: PathBuf,
     in_memory: bool,
+    user: u32,
 }
 
 /// What stat(2) says about a file in the directory.
@@ -124,14 +125,14 @@ impl Directory {
         let attempt = || format!("cannot look at {shown}");
         let found: Found = fstat(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?.into();
         let in_memory = is_in_memory(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?;
-        Ok((Self { descriptor, path: path.to_owned(), in_memory }, found))
+        Ok((Self { descriptor, path: path.to_owned(), in_memory, user: geteuid().as_raw() }, found))
     }
 
     /// Opens a directory for keys: our own or root's, writable by nobody else (K7), in memory unless `allow_disk` (K1).
     pub fn open(path: &Path, allow_disk: bool) -> Outcome<Self> {
         let (directory, found) = Self::open_to_look(path)?;
         let shown = path.display();
-        if found.owner != 0 && found.owner != geteuid().as_raw() {
+        if found.owner != 0 && found.owner != directory.user {
             return Err(Failure::refused(format!("{shown} belongs to uid {}", found.owner))
                 .hint("keys are only safe in a directory of your own or root's"));
         }
@@ -149,6 +150,12 @@ impl Directory {
                 .hint("use 'stek mount', or --allow-disk if you know better"));
         }
         Ok(directory)
+    }
+
+    /// The user who opened it, which is who we are.
+    #[must_use]
+    pub fn user(&self) -> u32 {
+        self.user
     }
 
     /// Whether it lies on tmpfs or ramfs.
