@@ -16,7 +16,8 @@ fuzz_target!(|data: (Vec<Option<(u8, i64, bool)>>, i32, bool)| {
     for step in rotation(&seen, now, force).moves.into_iter().chain(shift(&seen)) {
         if let Move::Put { slot, source, .. } = step {
             if let Source::Slot(from) = source {
-                assert!(from < slot && filled[from]);
+                // Only a next key that cannot be used gives way to an older one, the current.
+                assert!((from < slot || (slot, from) == (0, 1)) && filled[from]);
             }
             filled[slot] = true;
         }
