@@ -30,7 +30,7 @@ etcdir  = $(DESTDIR)$(SYSCONFDIR)
 
 DOCS = README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE
 
-.PHONY: all install uninstall demo test test-boot deb lint bench clean
+.PHONY: all install uninstall demo test test-boot fuzz deb lint bench clean
 
 all:
 	$(CARGO) build --release --locked
@@ -107,6 +107,13 @@ test-boot:
 	@contrib/dev/need deb test-boot
 	@contrib/dev/deb >/dev/null
 	@tests/boot/run
+
+# Every parser, for so many seconds each.
+SECONDS = 60
+
+fuzz:
+	@contrib/dev/need fuzz
+	@fuzz/run $(SECONDS)
 
 clean:
 	$(CARGO) clean
