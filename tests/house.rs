@@ -77,6 +77,29 @@ fn unsafe_code_is_in_sys_only() {
 }
 
 #[test]
+fn what_systems_do_not_have_in_common_is_behind_one_door() {
+    let sys = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sys");
+    let behind = ["linux", "portable", "mod.rs"].map(|part| sys.join(part));
+    let words = ["target_os", "target_family", "target_env", "stek_portable", "syscall", "pidfd", "prctl", "adjtimex"];
+    let found = offences("src", |path, line| {
+        let names_a_system = words.iter().any(|word| line.contains(word)) || line.contains("\"/proc");
+        names_a_system && !behind.iter().any(|part| path.starts_with(part))
+    });
+    assert_eq!(found, [""; 0]);
+    let outside = offences("src", |path, line| line.contains("cfg(target_") && !path.starts_with(&sys));
+    assert_eq!(outside, [""; 0]);
+}
+
+#[test]
+fn both_sides_of_the_door_have_the_same_files() {
+    let files = |folder: &str| -> BTreeSet<String> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        below(folder, ".rs").iter().map(name).collect()
+    };
+    assert_eq!(files("src/sys/linux"), files("src/sys/portable"));
+}
+
+#[test]
 fn nothing_prints_exits_or_panics_by_itself() {
     let forbidden =
         ["println!", "eprintln!", "print!", "eprint!", "dbg!", "panic!", "todo!", "unimplemented!", "unreachable!"];

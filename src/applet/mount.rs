@@ -7,7 +7,7 @@ use argh::{ArgsInfo, FromArgs};
 use super::{Applet, Call};
 use crate::failure::{Exit, Outcome};
 use crate::sys::mount::{self, Kind};
-use crate::sys::{accounts, startup};
+use crate::sys::{accounts, host, startup};
 
 /// This applet.
 pub const APPLET: Applet = Applet {
@@ -39,7 +39,7 @@ fn run(call: &Call) -> Outcome<Exit> {
     startup::exact_modes();
     let kind = mount::mount_keys(Path::new(&settings.directory), &size, group)?;
     call.tell(&settings, format_args!("{} is {}", settings.directory, kind.words()));
-    if kind == Kind::Plain || (kind == Kind::Tmpfs && mount::swap_is_on()) {
+    if kind == Kind::Plain || (kind == Kind::Tmpfs && !host::swaps().is_empty()) {
         call.warn(format_args!("{} is {}: should swap be on, keys may get into it", settings.directory, kind.words()));
     }
     Ok(Exit::Done)

@@ -61,8 +61,8 @@ impl Snippet<'_> {
 pub type Find = fn(pid_file: &str) -> Outcome<Box<dyn Running>>;
 
 /// How exactly the time stamps of files and the starts of processes are known: a file's may lie a jiffy before the change
-/// (10 ms at HZ=100), a start is counted in hundredths of a second.
-pub const TICK: Duration = Duration::from_millis(10);
+/// (10 ms at HZ=100), and no start is known better than that.
+pub use crate::sys::process::TICK;
 
 /// Whether what began at `start` began after what changed at `changed`, beyond doubt.
 #[must_use]

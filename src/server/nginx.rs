@@ -82,7 +82,8 @@ impl Running for Master {
             arguments.extend(["-c".to_owned(), config.to_owned()]);
         }
         arguments.extend(["-t".to_owned(), "-q".to_owned()]);
-        match process::run_program_of(self.process.id, &arguments)? {
+        let called = self.command_line.split(' ').next().unwrap_or_default();
+        match process::run_program_of(self.process.id, called, &arguments)? {
             (true, _) => Ok(()),
             (false, words) => Err(Failure::refused(format!("nginx refuses its configuration and was not signalled: {words}"))
                 .hint("mend it and run this again; the old workers go on with the old keys. If it is not the configuration, name it with --config")),

@@ -14,7 +14,9 @@ impl Moment {
     /// Now.
     #[must_use]
     pub fn now() -> Self {
-        Self(read(ClockId::CLOCK_REALTIME))
+        // It cannot fail: every system has this clock.
+        let time = clock_gettime(ClockId::CLOCK_REALTIME);
+        time.map_or(Self(0), |time| Self(i128::from(time.tv_sec()) * NANOSECONDS + i128::from(time.tv_nsec())))
     }
 
     /// A time stamp: seconds since 1970, and nanoseconds.
@@ -23,19 +25,16 @@ impl Moment {
         Self(i128::from(seconds) * NANOSECONDS + i128::from(nanoseconds))
     }
 
-    /// So long after the machine booted, by today's clock.
-    #[must_use]
-    pub fn since_boot(passed: Duration) -> Self {
-        Self(
-            read(ClockId::CLOCK_REALTIME) - read(ClockId::CLOCK_BOOTTIME)
-                + i128::try_from(passed.as_nanos()).unwrap_or(0),
-        )
-    }
-
     /// So much later.
     #[must_use]
     pub fn after(self, passed: Duration) -> Self {
         Self(self.0 + i128::try_from(passed.as_nanos()).unwrap_or(0))
+    }
+
+    /// So much earlier.
+    #[must_use]
+    pub fn before(self, passed: Duration) -> Self {
+        Self(self.0 - i128::try_from(passed.as_nanos()).unwrap_or(0))
     }
 
     /// How long it is from `self` to `later`; zero if that is earlier.
@@ -55,9 +54,4 @@ impl Moment {
 #[must_use]
 pub fn now() -> i64 {
     Moment::now().seconds()
-}
-
-/// Reads a clock. These two cannot fail: they exist since Linux 2.6.39.
-fn read(clock: ClockId) -> i128 {
-    clock_gettime(clock).map_or(0, |time| i128::from(time.tv_sec()) * NANOSECONDS + i128::from(time.tv_nsec()))
 }

@@ -5,10 +5,12 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::{Failure, Outcome};
+pub use crate::sys::system::INPUT;
+use crate::sys::system::descriptor_path;
 use crate::sys::{retry, write_all};
 
 /// A program that runs beside this one, talked to through pipes alone: nothing of it reaches a disk, or a terminal. It
@@ -43,19 +45,16 @@ pub enum Event {
     TimedOut,
 }
 
-/// What a companion calls its standard input where it wants a file's name.
-pub const INPUT: &str = "/proc/self/fd/0";
-
 impl Companion {
     /// Starts a program found on `$PATH`. `arguments` gets what the program is to call the pipe beside.
     pub fn start(program: &'static str, arguments: impl FnOnce(&str) -> Vec<String>) -> Outcome<Self> {
         let attempt = || format!("cannot run {program}");
         let failed = |errno| Failure::system(attempt(), errno);
-        let (beside, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        let (beside, theirs) = std::io::pipe().map_err(|error| Failure::io(attempt(), &error))?;
         // This process has one thread: no other program is started while this descriptor can be inherited.
         fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).map_err(failed)?;
         let mut command = Command::new(program);
-        command.args(arguments(&format!("/proc/self/fd/{}", theirs.as_raw_fd())));
+        command.args(arguments(&descriptor_path(theirs.as_raw_fd())));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| {
             let failure = Failure::io(attempt(), &error);
@@ -65,7 +64,7 @@ impl Companion {
                 failure
             }
         })?;
-        let mut outputs = vec![(Output::Beside, beside)];
+        let mut outputs = vec![(Output::Beside, beside.into())];
         outputs.extend(child.stdout.take().map(|pipe| (Output::Standard, pipe.into())));
         outputs.extend(child.stderr.take().map(|pipe| (Output::Error, pipe.into())));
         Ok(Self { program, input: child.stdin.take(), child, outputs })

@@ -18,6 +18,7 @@ use crate::core::key::LONGEST;
 use crate::core::name::{Name, TEMPORARY_PREFIX};
 use crate::failure::{Failure, Outcome};
 use crate::sys::clock::Moment;
+use crate::sys::system::file_system::{changed, is_in_memory};
 use crate::sys::{random, read_all, retry, write_all};
 
 /// The temporary name of what is about to become a slot. Fixed, because only the holder of the lock may make one.
@@ -68,7 +69,7 @@ impl From<FileStat> for Found {
         Self {
             inode: stat.st_ino as u64,
             mtime: stat.st_mtime as i64,
-            changed: Moment::stamp(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            changed: changed(&stat),
             size: stat.st_size as usize,
             mode: stat.st_mode as u32 & 0o7777,
             names: stat.st_nlink as u64,
@@ -455,21 +456,6 @@ fn noise() -> nix::Result<&'static [u8; LONGEST]> {
     let mut noise = [0; LONGEST];
     random::fill(&mut noise)?;
     Ok(NOISE.get_or_init(|| noise))
-}
-
-/// Whether the open directory lies on tmpfs or ramfs. Magic numbers: linux/magic.h.
-#[cfg(target_os = "linux")]
-pub(super) fn is_in_memory(descriptor: impl AsFd) -> nix::Result<bool> {
-    const RAMFS: i64 = 0x8584_58f6;
-    let kind = nix::sys::statfs::fstatfs(descriptor)?.filesystem_type();
-    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
-    Ok(kind == nix::sys::statfs::TMPFS_MAGIC || kind.0 as i64 & 0xffff_ffff == RAMFS)
-}
-
-/// Elsewhere nothing is known to be volatile; --allow-disk says that the administrator knows.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn is_in_memory(_: impl AsFd) -> nix::Result<bool> {
-    Ok(false)
 }
 
 /// The key sets of a directory.

@@ -1,11 +1,13 @@
 //! The only effects, and the only unsafe code.
+//!
+//! What systems do not have in common is behind one door, [`system`]: the folder `linux`, and for all others `portable`, with
+//! the same names in both. `--cfg stek_portable` builds the latter on Linux, too, where it can be tested.
 
 pub mod accounts;
 pub mod apply;
 pub mod clock;
 pub mod companion;
 pub mod directory;
-pub mod host;
 pub mod lock;
 pub mod log;
 pub mod mount;
@@ -15,6 +17,15 @@ pub mod secret;
 pub mod startup;
 pub mod streams;
 pub mod survey;
+
+#[cfg(all(target_os = "linux", not(stek_portable)))]
+#[path = "linux/mod.rs"]
+pub mod system;
+#[cfg(not(all(target_os = "linux", not(stek_portable))))]
+#[path = "portable/mod.rs"]
+pub mod system;
+
+pub use system::host;
 
 use std::os::fd::BorrowedFd;
 

@@ -1,15 +1,13 @@
 //! The keys directory as a file system of its own that never reaches a disk.
 //!
-//! tmpfs with `noswap` (Linux 6.4), else ramfs, which never swaps either but knows no size limit, else tmpfs. Where mount(2)
-//! is not allowed, as in most containers, a plain directory will do if it lies on tmpfs.
+//! On Linux: tmpfs with `noswap` (Linux 6.4), else ramfs, which never swaps either but knows no size limit, else tmpfs. Where
+//! mount(2) is not allowed, as in most containers, a plain directory will do if it lies on tmpfs. Elsewhere the administrator
+//! mounts.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, fchown};
 
@@ -17,6 +15,8 @@ use crate::core::name::{Name, TEMPORARY_PREFIX};
 use crate::failure::{Failure, Outcome};
 use crate::sys::directory::Directory;
 use crate::sys::lock;
+pub use crate::sys::system::file_system::may_swap;
+use crate::sys::system::file_system::{PLAIN_HINT, mount_first_possible, mounted_at, unmount};
 
 /// What the keys directory is, after [`mount_keys`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ fn mount_at(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
     let below = Directory::open(path, true)?;
     // Under the lock of what is about to be covered, so that two at once do not mount twice.
     lock::take(&below, lock::PATIENCE)?;
-    let mounted = mounted_at(path)?;
+    let mounted = mounted(path)?;
     let files = Directory::open(path, true)?.files()?;
     if !mounted.is_some_and(|mounted| mounted.by_us) {
         refuse_other_files(path, &files)?;
@@ -74,7 +74,7 @@ fn mount_at(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
         None => Kind::Plain,
     };
     let directory = Directory::open(path, false).map_err(|failure| match kind {
-        Kind::Plain => failure.hint("mounting is not allowed here; use a directory on a tmpfs, like /run or /dev/shm"),
+        Kind::Plain => failure.hint(PLAIN_HINT),
         _ => failure,
     })?;
     if let Some(group) = group {
@@ -104,7 +104,7 @@ pub fn unmount_keys(path: &Path, allow_disk: bool) -> Outcome<bool> {
         };
     }
     let path = &absolute(path)?;
-    let mounted = mounted_at(path)?;
+    let mounted = mounted(path)?;
     let directory = match Directory::open(path, allow_disk) {
         Err(_) if mounted.is_none() && is_empty(path) => return Ok(false),
         other => other?,
@@ -130,55 +130,6 @@ pub fn unmount_keys(path: &Path, allow_disk: bool) -> Outcome<bool> {
         Ok(()) => Ok(true),
         Err(error) => Err(Failure::io(format!("the keys are destroyed, but cannot remove {shown}"), &error)
             .hint("what is left in it is not stek's")),
-    }
-}
-
-/// Unmounts; what is only busy for a moment is waited for.
-fn unmount(path: &Path) -> Outcome {
-    let mut tries = 0;
-    loop {
-        match umount2(path, MntFlags::UMOUNT_NOFOLLOW) {
-            Err(Errno::EBUSY) if tries < 20 => {
-                tries += 1;
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            result => {
-                return result.map_err(|errno| {
-                    let attempt = format!("the keys are destroyed, but cannot unmount {}", path.display());
-                    Failure::system(attempt, errno).hint("something uses it: fuser -vm DIRECTORY; then run this again")
-                });
-            }
-        }
-    }
-}
-
-/// Whether any swap is in use.
-#[must_use]
-pub fn swap_is_on() -> bool {
-    std::fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1)
-}
-
-fn mount_first_possible(path: &Path, size: &str) -> Outcome<Kind> {
-    let attempt = |kind: &str, data: &str| {
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount(Some(SOURCE), path, Some(kind), flags, Some(data))
-    };
-    let failed = |errno| Failure::system(format!("cannot mount a tmpfs on {}", path.display()), errno);
-    let tmpfs = format!("mode=0700,size={size}");
-    match attempt("tmpfs", &format!("{tmpfs},noswap")) {
-        Ok(()) => return Ok(Kind::TmpfsWithoutSwap),
-        Err(Errno::EPERM | Errno::EACCES) => return Ok(Kind::Plain),
-        // EINVAL: the kernel does not know noswap, or not in this user namespace; or the size is wrong, which shows below.
-        Err(Errno::EINVAL | Errno::ENODEV) => {}
-        Err(errno) => return Err(failed(errno)),
-    }
-    if attempt("ramfs", "mode=0700").is_ok() {
-        return Ok(Kind::Ramfs);
-    }
-    match attempt("tmpfs", &tmpfs) {
-        Ok(()) => Ok(Kind::Tmpfs),
-        Err(Errno::EPERM | Errno::EACCES) => Ok(Kind::Plain),
-        Err(errno) => Err(failed(errno)),
     }
 }
 
@@ -210,62 +161,18 @@ fn is_empty(path: &Path) -> bool {
     std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// What stands in the mount table as the source of what we mount.
-const SOURCE: &str = "stek";
-
 /// A file system that is mounted.
 #[derive(Clone, Copy)]
-struct Mounted {
-    kind: Kind,
+pub struct Mounted {
+    /// What it is.
+    pub kind: Kind,
     /// It has our source, so everything in it may go.
-    by_us: bool,
+    pub by_us: bool,
 }
 
-/// What is mounted exactly at `path`; refuses what is no place for keys. Source of the format: `proc_pid_mountinfo(5)`.
-fn mounted_at(path: &Path) -> Outcome<Option<Mounted>> {
-    const TABLE: &str = "/proc/self/mountinfo";
-    if is_same_device_as_parent(path) {
-        return Ok(None);
-    }
-    let text = std::fs::read(TABLE).map_err(|error| Failure::io(format!("cannot read {TABLE}"), &error))?;
-    let text = String::from_utf8_lossy(&text);
-    let wanted = escaped(path);
-    let Some(line) = text.lines().rfind(|line| line.split(' ').nth(4) == Some(&wanted)) else { return Ok(None) };
-    let (_, file_system) = line.split_once(" - ").unwrap_or_default();
-    let mut fields = file_system.split(' ');
-    let mut field = || fields.next().unwrap_or_default();
-    let (kind, source, options) = (field(), field(), field());
-    let kind = match kind {
-        "tmpfs" if has_noswap(options) => Kind::TmpfsWithoutSwap,
-        "tmpfs" => Kind::Tmpfs,
-        "ramfs" => Kind::Ramfs,
-        other => {
-            return Err(Failure::refused(format!("{} is a mounted {other}, not tmpfs or ramfs", path.display()))
-                .hint("name another directory with -d or $STEK_DIR"));
-        }
-    };
-    Ok(Some(Mounted { kind, by_us: source == SOURCE }))
-}
-
-fn has_noswap(options: &str) -> bool {
-    options.split(',').any(|option| option == "noswap")
-}
-
-/// Whether the kernel may swap out what lies in an open directory: on anything but ramfs and a tmpfs with `noswap`.
-pub fn may_swap(directory: &Directory) -> Outcome<bool> {
-    let read = |file: &str| {
-        let text = std::fs::read(file).map_err(|error| Failure::io(format!("cannot read {file}"), &error))?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
-    };
-    // By the mount's number: the directory need not be a mount point, and paths may be covered by other mounts.
-    let about = read(&format!("/proc/self/fdinfo/{}", directory.as_fd().as_raw_fd()))?;
-    let mount = about.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(str::trim);
-    let table = read("/proc/self/mountinfo")?;
-    let line = table.lines().find(|line| line.split(' ').next() == mount);
-    let Some((_, file_system)) = line.and_then(|line| line.split_once(" - ")) else { return Ok(true) };
-    let mut fields = file_system.split(' ');
-    let (kind, options) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
-    Ok(!(kind == "ramfs" || kind == "tmpfs" && has_noswap(options)))
+/// What is mounted exactly at `path`; refuses what is no place for keys.
+fn mounted(path: &Path) -> Outcome<Option<Mounted>> {
+    if is_same_device_as_parent(path) { Ok(None) } else { mounted_at(path) }
 }
 
 /// Spares a look at the table for what cannot be a mount point.
@@ -276,21 +183,6 @@ fn is_same_device_as_parent(path: &Path) -> bool {
         (None, _) => true,
         _ => false,
     }
-}
-
-/// A path as the mount table writes it: blanks and the backslash in octal.
-fn escaped(path: &Path) -> String {
-    let mut text = String::new();
-    for c in path.to_string_lossy().chars() {
-        match c {
-            ' ' => text.push_str("\\040"),
-            '\t' => text.push_str("\\011"),
-            '\n' => text.push_str("\\012"),
-            '\\' => text.push_str("\\134"),
-            c => text.push(c),
-        }
-    }
-    text
 }
 
 /// The path with every link of its parent resolved; its last component as it is.

@@ -10,6 +10,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mlock, mmap_anonymous, munlock, munmap
 use zeroize::Zeroize;
 
 use crate::failure::{Failure, Outcome};
+use crate::sys::system::memory;
 
 /// The smallest size of a page that kernels use.
 const PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -30,7 +31,7 @@ impl Secret {
     pub fn with_room(bytes: usize) -> Outcome<Self> {
         const ATTEMPT: &str = "cannot lock memory for keys";
         let length = NonZeroUsize::new(bytes.next_multiple_of(PAGE.get())).unwrap_or(PAGE);
-        forbid_core_dumps()?;
+        memory::forbid_core_dumps()?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new private mapping, at an address of the kernel's choice, overlaps nothing.
         let page = unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_PRIVATE) };
@@ -40,12 +41,8 @@ impl Secret {
         unsafe { mlock(page, length.get()) }.map_err(|errno| {
             Failure::system(ATTEMPT, errno).hint("raise the limit of locked memory (ulimit -l) to 64 KiB or more")
         })?;
-        #[cfg(target_os = "linux")]
-        for advice in [nix::sys::mman::MmapAdvise::MADV_DONTDUMP, nix::sys::mman::MmapAdvise::MADV_DONTFORK] {
-            // SAFETY: as above; neither advice changes what the page holds for this process.
-            unsafe { nix::sys::mman::madvise(page, length.get(), advice) }
-                .map_err(|errno| Failure::system(ATTEMPT, errno))?;
-        }
+        // SAFETY: as above.
+        unsafe { memory::keep_private(page, length) }.map_err(|errno| Failure::system(ATTEMPT, errno))?;
         Ok(secret)
     }
 }
@@ -57,7 +54,7 @@ const STACK: usize = 16 * 1024;
 /// cipher spreads its key out there, beyond what it wipes itself.
 pub fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> Outcome<T> {
     const ATTEMPT: &str = "cannot lock the stack for keys";
-    forbid_core_dumps()?;
+    memory::forbid_core_dumps()?;
     // Writing to it makes the stack so long, which mlock(2) alone does not.
     let below = wipe_stack().cast();
     // SAFETY: `wipe_stack` has just written to all of these bytes; locking changes none of them.
@@ -90,16 +87,6 @@ fn wipe_stack() -> NonNull<u8> {
     let mut below = [0_u8; STACK];
     below.zeroize();
     NonNull::from(&mut below).cast()
-}
-
-#[cfg(target_os = "linux")]
-fn forbid_core_dumps() -> Outcome {
-    nix::sys::prctl::set_dumpable(false).map_err(|errno| Failure::system("cannot forbid core dumps", errno))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn forbid_core_dumps() -> Outcome {
-    Ok(())
 }
 
 impl Deref for Secret {

@@ -9,8 +9,9 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, fstat};
 
 use crate::failure::{Failure, Outcome};
-use crate::sys::directory::{Found, is_in_memory};
+use crate::sys::directory::Found;
 use crate::sys::secret::Secret;
+use crate::sys::system::file_system::is_in_memory;
 use crate::sys::{read_all, retry, startup, write_all};
 
 /// Writes all of `bytes` to standard output.

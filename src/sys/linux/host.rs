@@ -81,7 +81,6 @@ pub fn core_limit(id: u32) -> Option<String> {
 ///
 /// The kernel's flag alone would cry wolf: chrony leaves it set without `rtcsync`, and systemd-timesyncd where the
 /// hardware clock keeps local time. Both set the estimated error, which grows to 16 s (`NTP_PHASE_LIMIT`) when nobody does.
-#[cfg(target_os = "linux")]
 #[must_use]
 pub fn clock_is_synchronised() -> bool {
     const LARGEST_ERROR: i64 = 16_000_000;
@@ -92,11 +91,4 @@ pub fn clock_is_synchronised() -> bool {
     #[allow(clippy::unnecessary_cast)]
     let error = state.maxerror as i64;
     answer == -1 || state.status & libc::STA_UNSYNC == 0 || error < LARGEST_ERROR
-}
-
-/// Elsewhere nobody is asked.
-#[cfg(not(target_os = "linux"))]
-#[must_use]
-pub fn clock_is_synchronised() -> bool {
-    true
 }
