@@ -21,7 +21,7 @@ BIN    = $(firstword $(wildcard $(TARGET)/*/release/stek))
 SCRIPTS = contrib/init.d/stek $(wildcard contrib/dev/* contrib/demo/run contrib/monitoring/stek-textfile bench/run bench/*.sh \
 	tests/sh/run tests/sh/*.sh tests/boot/run)
 # These are read by another one, and have no interpreter of their own.
-PIECES = contrib/openrc/stek $(wildcard tests/boot/*.sh)
+PIECES = contrib/openrc/stek $(wildcard contrib/rc.d/*/stek tests/boot/*.sh)
 
 sbindir = $(DESTDIR)$(SBINDIR)
 man8dir = $(DESTDIR)$(MANDIR)/man8
@@ -30,7 +30,7 @@ etcdir  = $(DESTDIR)$(SYSCONFDIR)
 
 DOCS = README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE
 
-.PHONY: all install uninstall demo test test-boot fuzz deb lint bench clean
+.PHONY: all install uninstall demo test test-32 test-boot check-portable fuzz deb lint bench clean
 
 all:
 	$(CARGO) build --release --locked
@@ -82,6 +82,16 @@ demo:
 test:
 	@contrib/dev/need test
 	@CARGO='$(CARGO)' contrib/dev/test
+
+# Type-checks for systems and processors that are not here, with a standard library built from source.
+check-portable:
+	@contrib/dev/need portable
+	@contrib/dev/portable check
+
+# All tests, with a binary for 32 bits.
+test-32:
+	@contrib/dev/need test portable
+	@contrib/dev/portable test-32
 
 lint:
 	@contrib/dev/need lint
