@@ -30,7 +30,7 @@ etcdir  = $(DESTDIR)$(SYSCONFDIR)
 
 DOCS = README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE
 
-.PHONY: all install uninstall demo test test-32 test-boot check-portable fuzz deb lint bench clean
+.PHONY: all install uninstall demo test test-32 test-boot check-portable fuzz deb documents lint bench clean
 
 all:
 	$(CARGO) build --release --locked
@@ -44,9 +44,6 @@ install:
 	mv -f '$(sbindir)/.stek.new' '$(sbindir)/stek'
 	for a in $$('$(BIN)' --list); do ln -sf stek "$(sbindir)/stek-$$a" || exit 1; done
 	$(INSTALL) -m 644 man/*.8 '$(man8dir)'
-	for a in $$('$(BIN)' --list); do \
-		test -e "man/stek-$$a.8" || ln -sf stek.8 "$(man8dir)/stek-$$a.8" || exit 1; \
-	done
 	$(INSTALL) -m 644 $(DOCS) '$(docdir)'
 	sed 's|/usr/sbin/stek|$(SBINDIR)/stek|g' contrib/init.d/stek >'$(etcdir)/init.d/stek'
 	chmod 755 '$(etcdir)/init.d/stek'
@@ -101,6 +98,10 @@ lint:
 	shellcheck -s bash .ci/run
 	checkbashisms $(SCRIPTS)
 	mandoc -T lint -W warning man/*.8
+
+# What the table of applets says, written into the manual pages.
+documents:
+	STEK_WRITE_DOCUMENTS=1 $(CARGO) test --locked --test documents
 
 bench:
 	@contrib/dev/need bench

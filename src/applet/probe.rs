@@ -37,7 +37,7 @@ struct Options {
     #[argh(option, short = 's', arg_name = "NAME")]
     server_name: Option<String>,
     /// only this version: 1.2 or 1.3 (default both)
-    #[argh(option, arg_name = "VERSION")]
+    #[argh(option, arg_name = "1.2|1.3")]
     tls: Option<String>,
     /// how long all of it may take (default 10 seconds)
     #[argh(option, short = 'w', arg_name = "SECONDS")]

@@ -21,7 +21,7 @@ pub struct Shared {
     #[argh(option, short = 'n', arg_name = "NUMBER")]
     pub slots: Option<String>,
     /// size of new keys: 80 (AES-256) or 48 (AES-128) bytes ($STEK_SIZE, default 80)
-    #[argh(option, short = 's', arg_name = "BYTES")]
+    #[argh(option, short = 's', arg_name = "48|80")]
     pub size: Option<String>,
     /// the group that may read the keys, by name or number ($STEK_GROUP, default none)
     #[argh(option, short = 'g', arg_name = "GROUP")]
