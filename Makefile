@@ -3,6 +3,10 @@
 PREFIX     = /usr
 SBINDIR    = $(PREFIX)/sbin
 MANDIR     = $(PREFIX)/share/man
+BASHDIR    = $(PREFIX)/share/bash-completion/completions
+FISHDIR    = $(PREFIX)/share/fish/vendor_completions.d
+# Debian's packages have a place of their own.
+ZSHDIR     = $(PREFIX)/share/zsh/$(if $(and $(filter /usr,$(PREFIX)),$(wildcard /etc/debian_version)),vendor-completions,site-functions)
 DOCDIR     = $(PREFIX)/share/doc/stek
 SYSCONFDIR = /etc
 DESTDIR    =
@@ -27,6 +31,9 @@ sbindir = $(DESTDIR)$(SBINDIR)
 man8dir = $(DESTDIR)$(MANDIR)/man8
 docdir  = $(DESTDIR)$(DOCDIR)
 etcdir  = $(DESTDIR)$(SYSCONFDIR)
+bashdir = $(DESTDIR)$(BASHDIR)
+fishdir = $(DESTDIR)$(FISHDIR)
+zshdir  = $(DESTDIR)$(ZSHDIR)
 
 DOCS = README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE
 
@@ -44,6 +51,13 @@ install:
 	mv -f '$(sbindir)/.stek.new' '$(sbindir)/stek'
 	for a in $$('$(BIN)' --list); do ln -sf stek "$(sbindir)/stek-$$a" || exit 1; done
 	$(INSTALL) -m 644 man/*.8 '$(man8dir)'
+	$(INSTALL) -d '$(bashdir)' '$(fishdir)' '$(zshdir)'
+	$(INSTALL) -m 644 contrib/completions/stek.bash '$(bashdir)/stek'
+	$(INSTALL) -m 644 contrib/completions/stek.fish '$(fishdir)'
+	$(INSTALL) -m 644 contrib/completions/_stek '$(zshdir)'
+	for a in $$('$(BIN)' --list); do \
+		ln -sf stek "$(bashdir)/stek-$$a" && ln -sf stek.fish "$(fishdir)/stek-$$a.fish" || exit 1; \
+	done
 	$(INSTALL) -m 644 $(DOCS) '$(docdir)'
 	sed 's|/usr/sbin/stek|$(SBINDIR)/stek|g' contrib/init.d/stek >'$(etcdir)/init.d/stek'
 	chmod 755 '$(etcdir)/init.d/stek'
@@ -60,8 +74,9 @@ install:
 uninstall:
 	for m in man/*.8; do rm -f "$(man8dir)/$${m##*/}"; done
 	rm -f '$(sbindir)/stek' '$(etcdir)/init.d/stek' '$(etcdir)/cron.d/stek'
-	for l in '$(sbindir)'/stek-* '$(man8dir)'/stek-*.8; do \
-		case "$$(readlink "$$l")" in stek|stek.8) rm -f "$$l" ;; esac; \
+	rm -f '$(bashdir)/stek' '$(fishdir)/stek.fish' '$(zshdir)/_stek'
+	for l in '$(sbindir)'/stek-* '$(man8dir)'/stek-*.8 '$(bashdir)'/stek-* '$(fishdir)'/stek-*.fish; do \
+		case "$$(readlink "$$l")" in stek|stek.8|stek.fish) rm -f "$$l" ;; esac; \
 	done
 	for d in $(DOCS); do rm -f "$(docdir)/$$d"; done
 	-test ! -d '$(docdir)' || rmdir '$(docdir)'
@@ -96,10 +111,11 @@ lint:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	shellcheck -x -s sh $(SCRIPTS) $(PIECES)
 	shellcheck -s bash .ci/run
+	shellcheck -s bash contrib/completions/stek.bash
 	checkbashisms $(SCRIPTS)
 	mandoc -T lint -W warning man/*.8
 
-# What the table of applets says, written into the manual pages.
+# What the table of applets says, written into manual pages and completions.
 documents:
 	STEK_WRITE_DOCUMENTS=1 $(CARGO) test --locked --test documents
 

@@ -1,4 +1,4 @@
-//! The documents that repeat the table of applets: the manual pages. What stands in them for the table is
+//! The documents that repeat the table of applets: the manual pages and the completions. What stands in them for the table is
 //! written by `make documents`, and compared here; everything else in them is written by hand and left as it is.
 
 // In a test a panic is the report.
@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 use stek::applet::{ALL, Applet};
 use stek::core::settings::Shared;
+use stek::server;
 
 /// Set by `make documents`: write instead of compare.
 const WRITE: &str = "STEK_WRITE_DOCUMENTS";
@@ -233,4 +234,182 @@ fn the_overview_page_has_the_applets_and_the_shared_options() {
         put(&mut page, ".Ss Shared options", &(mdoc_options(&flags, &old) + after));
         page
     });
+}
+
+// Completions.
+
+/// Replaces what stands between the two lines that mark the table in a completion.
+fn put_table(found: &str, table: &str) -> String {
+    const BEGIN: &str = "\n# The table of applets, written by 'make documents':\n";
+    const END: &str = "# End of the table.\n";
+    let begin = found.find(BEGIN).expect("a line where the table begins") + BEGIN.len();
+    let end = found.find(END).expect("a line where the table ends");
+    format!("{}{table}{}", &found[..begin], &found[end..])
+}
+
+/// What to complete where an option wants a value. A NAME there is a server's on the network, not that of a key set.
+fn kind(value: &'static str) -> &'static str {
+    match value {
+        "NAME" | "ADDRESS" => "HOST",
+        "ID,..." => "ID",
+        other => other,
+    }
+}
+
+/// What to complete for operands, one after the other; the last may have dots, and then stands for all that follow.
+fn operands(applet: &Applet) -> Vec<String> {
+    let words = applet.operands.split(" | ").next().unwrap().split_whitespace();
+    // HOST[:PORT]: the port is not completed.
+    let words = words.map(|word| {
+        let host = word.split_once("[:").map_or(word, |(host, _)| host);
+        host.replace(['[', ']'], "")
+    });
+    words.collect()
+}
+
+/// In single quotes, for bash and zsh.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+fn names() -> String {
+    ALL.iter().map(|applet| applet.name).collect::<Vec<_>>().join(" ")
+}
+
+fn servers() -> String {
+    server::ALL.iter().map(|server| server.name).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn bash_completes_what_is_in_the_table() {
+    let mut table = format!("_stek_applets='{}'\n_stek_servers='{}'\n", names(), servers());
+    table.push_str("# Options as -l,--long=VALUE; operands as in the synopsis\n_stek_table() {\n    case $1 in\n");
+    for applet in ALL {
+        let options = applet.flags().into_iter().map(|flag| {
+            let letter = flag.short.map_or_else(String::new, |letter| format!("-{letter},"));
+            let value = value(flag).map_or_else(String::new, |value| format!("={}", kind(value)));
+            format!("'{letter}{}{value}'", flag.long)
+        });
+        let options = options.collect::<Vec<_>>().join(" ");
+        writeln!(
+            table,
+            "    {})\n        options=({options})\n        operands=({})\n        ;;",
+            applet.name,
+            operands(applet).join(" ")
+        )
+        .unwrap();
+    }
+    table.push_str("    esac\n}\n");
+    hold("contrib/completions/stek.bash", |found| put_table(found, &table));
+}
+
+#[test]
+fn zsh_completes_what_is_in_the_table() {
+    let described = |applet: &Applet| quoted(&format!("{}:{}", applet.name, (applet.info)().description));
+    let described = ALL.iter().map(described).collect::<Vec<_>>().join("\n    ");
+    let mut table = format!(
+        "typeset -ga _stek_described=(\n    {described}\n) _stek_servers=({})\n_stek_table() {{\n    case $1 in\n",
+        servers()
+    );
+    for applet in ALL {
+        write!(table, "    ({})\n        _arguments -s -S :", applet.name).unwrap();
+        for flag in applet.flags() {
+            let text = flag.description.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]");
+            let mut rest = format!("[{text}]");
+            if let Some(value) = value(flag) {
+                write!(rest, ":{}:_stek_word {}", value.replace('|', " or "), kind(value).replace('|', ",")).unwrap();
+            }
+            let (plus, equals) = if value(flag).is_some() { ("+", "=") } else { ("", "") };
+            let repeats = flag.optionality == argh::Optionality::Repeating;
+            let star = if repeats { "*" } else { "" };
+            let option = match flag.short {
+                Some(letter) if repeats => format!("'*'{{-{letter}{plus},{}{equals}}}", flag.long),
+                Some(letter) => format!("'(-{letter} {})'{{-{letter}{plus},{}{equals}}}", flag.long, flag.long),
+                None => String::new(),
+            };
+            let rest = if option.is_empty() { format!("{star}{}{equals}{rest}", flag.long) } else { rest };
+            write!(table, " \\\n            {option}{}", quoted(&rest)).unwrap();
+        }
+        table.push_str(" \\\n            '(- *)'{-h,--help}'[show the help]'");
+        for (at, operand) in operands(applet).iter().enumerate() {
+            let spec = match operand.strip_suffix("...") {
+                _ if operand == "PROGRAM" => "(-)1:PROGRAM:_command_names -e".to_owned(),
+                Some("ARGUMENT") => "*::ARGUMENT:_normal".to_owned(),
+                Some(word) => format!("*:{word}:_stek_word {word}"),
+                None => format!("{}:{operand}:_stek_word {operand}", at + 1),
+            };
+            write!(table, " \\\n            {}", quoted(&spec)).unwrap();
+        }
+        table.push_str("\n        ;;\n");
+    }
+    table.push_str("    esac\n}\n");
+    hold("contrib/completions/_stek", |found| put_table(found, &table));
+}
+
+#[test]
+fn fish_completes_what_is_in_the_table() {
+    let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+    let mut table = String::new();
+    for applet in ALL {
+        let name = applet.name;
+        writeln!(table, "complete -c stek -n __stek_needs_applet -a {name} -d {}", quoted((applet.info)().description))
+            .unwrap();
+    }
+    for applet in ALL {
+        let name = applet.name;
+        let complete = format!("complete -c stek -c stek-{name}");
+        writeln!(table, "complete -c stek-{name} -f").unwrap();
+        let mut valued = String::new();
+        for flag in applet.flags() {
+            let letter = flag.short.map_or_else(String::new, |letter| format!(" -s {letter}"));
+            let long = flag.long.trim_start_matches('-');
+            let value = value(flag).map(kind);
+            if value.is_some() {
+                let letter = flag.short.map_or_else(String::new, |letter| format!(" -{letter}"));
+                write!(valued, "{letter} --{long}").unwrap();
+            }
+            let value = value.map_or_else(String::new, |value| format!(" -r{}", fish_word(value)));
+            writeln!(
+                table,
+                "{complete} -n '__stek_is {name}'{letter} -l {long}{value} -d {}",
+                quoted(flag.description)
+            )
+            .unwrap();
+        }
+        writeln!(table, "{complete} -n '__stek_is {name}' -s h -l help -d 'show the help'").unwrap();
+        let operands = operands(applet);
+        for (at, operand) in operands.iter().enumerate() {
+            let word = operand.strip_suffix("...");
+            let place = match word {
+                _ if operand == "PROGRAM" => String::new(),
+                Some("ARGUMENT") => continue,
+                Some(_) if at == 0 => String::new(),
+                Some(_) => format!("; and not __stek_at {}{valued}", at - 1),
+                None => format!("; and __stek_at {at}{valued}"),
+            };
+            let word = match word.unwrap_or(operand) {
+                "PROGRAM" => format!(" -x -a '(__stek_program{valued})'"),
+                word => fish_word(word),
+            };
+            writeln!(table, "{complete} -n '__stek_is {name}{place}'{word}").unwrap();
+        }
+    }
+    hold("contrib/completions/stek.fish", |found| put_table(found, &table));
+}
+
+/// The options of fish's complete for a value or operand.
+fn fish_word(word: &str) -> String {
+    let list = match word {
+        "FILE" => return " -F".to_owned(),
+        "DIR" => "(__fish_complete_directories)".to_owned(),
+        "NAME" => "(__stek_names)".to_owned(),
+        "SERVER" => servers(),
+        "APPLET" => names(),
+        "GROUP" => "(__fish_complete_groups)".to_owned(),
+        "OWNER" => "(__fish_complete_users)".to_owned(),
+        "HOST" => "(__fish_print_hostnames)".to_owned(),
+        word if word.starts_with(|c: char| !c.is_ascii_uppercase()) => word.replace('|', " "),
+        _ => return " -x".to_owned(),
+    };
+    format!(" -x -a '{list}'")
 }

@@ -18,6 +18,9 @@ check 'a link for each applet' equal "$(cd "$T/tree/usr/lib/stek/bin" && for l i
     "$("$T/tree/usr/sbin/stek" --list)"
 check 'a page for each applet' sh -c 'for a in $("$1/usr/sbin/stek" --list); do [ -e "$1/usr/share/man/man8/stek-$a.8.gz" ] || exit 1; done' \
     sh "$T/tree"
+check 'completions for each shell' sh -c 'cd "$1/usr/share" && for a in stek $("$1/usr/sbin/stek" --list | sed s/^/stek-/); do
+    [ -s "bash-completion/completions/$a" ] && [ -s "fish/vendor_completions.d/$a.fish" ] && [ -s zsh/vendor-completions/_stek ] || exit 1; done' \
+    sh "$T/tree"
 check 'nothing else on PATH' equal "$(cd "$T/tree" && echo usr/bin/* usr/sbin/* bin/* sbin/* | sed 's| [^ ]*/\*||g; s|^[^ ]*/\* ||')" usr/sbin/stek
 check 'no path of the machine that built it' not grep -aE "$top|/root/|/home/" "$T/tree/usr/sbin/stek"
 if command -v lintian >/dev/null; then
