@@ -35,7 +35,7 @@ bashdir = $(DESTDIR)$(BASHDIR)
 fishdir = $(DESTDIR)$(FISHDIR)
 zshdir  = $(DESTDIR)$(ZSHDIR)
 
-DOCS = README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE
+DOCS = README.md CHANGELOG.md SECURITY.md doc/migrating.md LICENSE-MIT LICENSE-APACHE
 
 .PHONY: all install uninstall demo test test-32 test-boot check-portable fuzz deb documents lint bench clean
 
@@ -78,7 +78,7 @@ uninstall:
 	for l in '$(sbindir)'/stek-* '$(man8dir)'/stek-*.8 '$(bashdir)'/stek-* '$(fishdir)'/stek-*.fish; do \
 		case "$$(readlink "$$l")" in stek|stek.8|stek.fish) rm -f "$$l" ;; esac; \
 	done
-	for d in $(DOCS); do rm -f "$(docdir)/$$d"; done
+	for d in $(DOCS); do rm -f "$(docdir)/$${d##*/}"; done
 	-test ! -d '$(docdir)' || rmdir '$(docdir)'
 	@if cmp -s contrib/default/stek '$(etcdir)/default/stek'; then \
 		rm -f '$(etcdir)/default/stek'; \
