@@ -89,7 +89,7 @@ test_every_applet_takes_h() {
     done
 }
 test_options_in_scripts_exist() {
-    for f in contrib/init.d/stek contrib/cron/stek README.md; do
+    for f in contrib/init.d/stek contrib/cron/stek contrib/openrc/stek contrib/systemd/stek-rotate.service README.md doc/migrating.md; do
         grep -o 'stek [a-z]* [^|&;`]*' "$root/$f" | sed 's/^stek //' | while read -r a rest; do
             stek --list | grep -x -e "$a" >/dev/null || continue
             [ "$a" != lock ] || continue
