@@ -188,7 +188,7 @@ test_a_link() {
     take current
     {
         commands "Richard Fussenegger's scripts" | sed '/service stek start/q'
-        commands 'Other names must not appear: a link'
+        commands 'Where the configuration cannot change: a link'
     } | here_below >"$T/commands"
     sh -eu "$T/commands" >"$T/out" 2>"$T/err" || fail "exit status $?: $(cat "$T/out" "$T/err")"
     equal 'the link' "$(readlink "$T/mnt")" "$DIR"
