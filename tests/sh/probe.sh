@@ -610,6 +610,56 @@ EOF
     says 1 current verified resumed ''
 }
 
+# N times 48 bytes in one file, the first one encrypts; AES-128: of 80 bytes the first 16 of each secret
+test_traffic_server() {
+    needs traffic_server
+    for size in 48 80; do
+        rm -f "$DIR"/*
+        rm -rf "$T/srv"
+        prepare $size
+        for i in 1 2 0; do
+            part $i 0 16
+            if [ $size = 48 ]; then part $i 32 16; part $i 16 16; else part $i 16 16; part $i 48 16; fi
+        done >"$T/srv/tickets"
+        mkdir "$T/srv/etc" "$T/srv/var"
+        {
+            echo "prefix: $T/srv"
+            echo "exec_prefix: $T/srv"
+            echo "sysconfdir: $T/srv/etc"
+            echo 'bindir: /usr/bin'
+            echo 'sbindir: /usr/sbin'
+            echo 'libexecdir: /usr/lib/trafficserver/modules'
+            for d in datadir includedir libdir localstatedir runtimedir logdir cachedir mandir infodir; do
+                echo "$d: $T/srv/var"
+            done
+        } >"$T/srv/runroot.yaml"
+        cat >"$T/srv/etc/records.config" <<EOF
+CONFIG proxy.config.http.server_ports STRING $port:ssl:ip-in=127.0.0.1
+CONFIG proxy.config.ssl.server.cert.path STRING $T/srv
+CONFIG proxy.config.ssl.server.private_key.path STRING $T/srv
+CONFIG proxy.config.ssl.server.ticket_key.filename STRING $T/srv/tickets
+CONFIG proxy.config.ssl.session_cache INT 0
+CONFIG proxy.config.crash_log_helper STRING NULL
+CONFIG proxy.config.exec_thread.autoconfig INT 0
+CONFIG proxy.config.exec_thread.limit INT 1
+CONFIG proxy.config.cache.ram_cache.size INT 0
+EOF
+        # it does not serve as root
+        if [ "$(id -u)" = 0 ]; then
+            echo 'CONFIG proxy.config.admin.user_id STRING nobody' >>"$T/srv/etc/records.config"
+            chown -R nobody "$T/srv"
+        fi
+        echo 'dest_ip=* ssl_cert_name=cert.pem ssl_key_name=cert.key ssl_ticket_enabled=1' \
+            >"$T/srv/etc/ssl_multicert.config"
+        : >"$T/srv/etc/storage.config"
+        serve traffic_server "--run-root=$T/srv"
+        ok probe
+        says 1 current verified resumed ''
+        isnt -s "$T/err"
+        stop
+    done
+}
+
 # check --probe
 
 finds() { # finds CODE ID...: what check says of this server; the machine's own findings do not count
