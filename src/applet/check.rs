@@ -192,11 +192,13 @@ fn probes(call: &Call, settings: &Settings, endpoints: Vec<Endpoint>) -> Vec<fin
     let probe = |endpoint: Endpoint| {
         let address = endpoint.to_string();
         let server = probe::Server { endpoint, server_name: None, deadline };
-        let (failure, looks) = match probe::looks(call, settings, &server, &[Protocol::Tls13, Protocol::Tls12]) {
-            Ok(looks) => (None, looks.into_iter().map(look).collect()),
-            Err(failure) => (Some(failure.message), Vec::new()),
-        };
-        findings::Probe { address, failure, looks, window: settings.window() }
+        let seen = probe::looks(call, settings, &server, &[Protocol::Tls13, Protocol::Tls12]);
+        findings::Probe {
+            address,
+            failures: seen.failures.into_iter().map(|failure| failure.message).collect(),
+            looks: seen.looks.into_iter().map(look).collect(),
+            window: settings.window(),
+        }
     };
     endpoints.into_iter().map(probe).collect()
 }

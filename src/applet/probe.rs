@@ -86,11 +86,16 @@ fn run(call: &Call) -> Outcome<Exit> {
     };
     let server = Server { endpoint, server_name, deadline: Instant::now() + patience };
     let mut exit = Exit::Done;
-    for look in looks(call, &settings, &server, protocols)? {
+    let Looks { looks, failures } = looks(call, &settings, &server, protocols);
+    for look in looks {
         let good = look.explain(call, &settings);
         let line = if streams::out_is_terminal() { look.sentence(&settings) } else { look.columns() };
         streams::write_out(format!("{line}\n").as_bytes())?;
         exit = if good { exit } else { Exit::No };
+    }
+    for failure in failures {
+        call.report(&failure);
+        exit = if exit == Exit::System { exit } else { failure.exit };
     }
     Ok(exit)
 }
@@ -105,31 +110,46 @@ pub(super) struct Server {
     pub(super) deadline: Instant,
 }
 
+/// What the versions of TLS showed.
+#[derive(Default)]
+pub(super) struct Looks {
+    /// Those that showed something.
+    pub(super) looks: Vec<Look>,
+    /// Why others did not. If there are no looks there is at least one.
+    pub(super) failures: Vec<Failure>,
+}
+
 /// Looks at a server with each version of TLS. One that it does not speak is passed over, if another one it does.
-pub(super) fn looks(call: &Call, settings: &Settings, server: &Server, protocols: &[Protocol]) -> Outcome<Vec<Look>> {
-    let mut looks = Vec::new();
-    let mut first_failure = None;
+pub(super) fn looks(call: &Call, settings: &Settings, server: &Server, protocols: &[Protocol]) -> Looks {
+    let mut seen = Looks::default();
+    let mut first_unspoken = None;
     for protocol in protocols {
         match look(call, settings, server, *protocol) {
-            Ok(look) => looks.push(look),
-            Err(Trouble::OfVersion(failure)) => {
+            Ok(look) => seen.looks.push(look),
+            Err(Trouble::Unspoken(failure)) => {
                 call.tell(settings, &failure.message);
-                first_failure.get_or_insert(failure);
+                first_unspoken.get_or_insert(failure);
             }
-            Err(Trouble::Final(failure)) => return Err(failure),
+            Err(Trouble::OfVersion(failure)) => seen.failures.push(failure),
+            Err(Trouble::Final(failure)) => {
+                seen.failures.push(failure);
+                break;
+            }
         }
     }
-    match first_failure {
-        Some(failure) if looks.is_empty() => Err(failure),
-        _ => Ok(looks),
+    if seen.looks.is_empty() && seen.failures.is_empty() {
+        seen.failures.extend(first_unspoken);
     }
+    seen
 }
 
 /// Why one version showed nothing.
 enum Trouble {
-    /// Another version may do better.
+    /// The server does not speak it.
+    Unspoken(Failure),
+    /// It does, but there is no ticket to look at. Another version may have one.
     OfVersion(Failure),
-    /// None will.
+    /// No other version will do better.
     Final(Failure),
 }
 
@@ -140,26 +160,39 @@ impl From<Failure> for Trouble {
 }
 
 fn look(call: &Call, settings: &Settings, server: &Server, protocol: Protocol) -> Result<Look, Trouble> {
-    let mut kept = Secret::with_room(LONGEST_SESSION)?;
-    let first = server.visit(protocol, Offer::Nothing(&mut kept))?;
+    let mut kept = Secret::with_room(USUAL_SESSION)?;
+    let mut first = server.visit(protocol, Offer::Nothing(&mut kept))?;
+    if first.is_too_long {
+        kept = Secret::with_room(LONGEST_SESSION)?;
+        first = server.visit(protocol, Offer::Nothing(&mut kept))?;
+    }
     let shown = format!("{} over {}", server.endpoint, protocol.words());
     let Some(block) = first.session else {
-        return Err(Failure::refused(format!("{shown} gives no ticket"))
-            .hint("are tickets off, or does the server give them only after a request?")
-            .into());
+        return Err(Trouble::OfVersion(if first.is_too_long {
+            let most = LONGEST_SESSION / 1024;
+            Failure::new(Exit::System, format!("{shown} gives a session that is longer than {most} KiB in PEM"))
+                .hint("it has the server's certificate in it: is that so long?")
+        } else {
+            Failure::refused(format!("{shown} gives no ticket"))
+                .hint("are tickets off, or does the server give them only after a request?")
+        }));
     };
     let second = server.visit(protocol, Offer::Session(&kept[block.clone()]))?;
     // Only now: reading it decodes it in place.
     let session = session::read(&mut kept[block]);
-    let session = session.map_err(|wrong| Failure::refused(format!("{shown} gives {wrong}")))?;
-    let ticket = Ticket::new(session.ticket)
-        .map_err(|wrong| Failure::refused(format!("{shown} gives a ticket that {wrong}")))?;
+    let refused = |wrong: String| Trouble::OfVersion(Failure::refused(format!("{shown} gives {wrong}")));
+    let session = session.map_err(|wrong| refused(wrong.to_owned()))?;
+    let ticket = Ticket::new(session.ticket).map_err(|wrong| refused(format!("a ticket that {wrong}")))?;
     let finding = identify::examine(call, settings, &ticket, true)?;
     Ok(Look { protocol, finding, resumed: second.resumed, lifetime_hint: session.lifetime_hint })
 }
 
-/// The longest session in PEM, with the server's certificate in it. It also has to fit into a pipe.
-const LONGEST_SESSION: usize = 32 * 1024;
+/// Room for a session in PEM, which has the server's certificate in it: where users may lock only 64 KiB of memory this
+/// leaves some for keys.
+const USUAL_SESSION: usize = 32 * 1024;
+/// As much as any session needs: openssl takes certificates of at most 100 KiB (`SSL_CTX_set_max_cert_list(3)`), which are
+/// a third longer in PEM.
+const LONGEST_SESSION: usize = 256 * 1024;
 
 /// What a client brings along.
 enum Offer<'a> {
@@ -175,6 +208,8 @@ struct Visit {
     resumed: bool,
     /// Where the first session that came stands in the memory given for it.
     session: Option<Range<usize>>,
+    /// There was one, too long for that memory.
+    is_too_long: bool,
 }
 
 impl Server {
@@ -187,9 +222,9 @@ impl Server {
         };
         let mut openssl = Companion::start("openssl", |beside| self.arguments(protocol, beside, offered.is_some()))?;
         if let Some(session) = offered {
-            openssl.feed(session)?;
-            // It waits for the end of the last line.
-            openssl.feed(b"\n")?;
+            // It is the first thing that openssl reads. It waits for the end of the last line.
+            openssl.feed(session, self.deadline)?;
+            openssl.feed(b"\n", self.deadline)?;
         }
         let mut page = Secret::new()?;
         let mut transcript = Transcript { line: Secret::new()?, length: 0, connected: false, resumed: None };
@@ -197,20 +232,22 @@ impl Server {
         let mut length = 0;
         let mut deadline = self.deadline;
         let mut session = None;
+        let mut is_too_long = false;
         loop {
             match openssl.next(&mut page, deadline)? {
                 Event::Wrote(Output::Standard, count) => transcript.take(&page[..count]),
                 Event::Wrote(Output::Error, count) => words.extend_from_slice(&page[..count.min(LONGEST_WORDS)]),
                 Event::Wrote(Output::Beside, count) => {
-                    let count = count.min(kept.len() - length);
-                    kept[length..length + count].copy_from_slice(&page[..count]);
-                    length += count;
+                    let taken = count.min(kept.len() - length);
+                    kept[length..length + taken].copy_from_slice(&page[..taken]);
+                    length += taken;
                     session = session.or_else(|| session::block(&kept[..length]));
+                    is_too_long = taken < count && session.is_none() && offered.is_none();
                 }
                 Event::Ended | Event::TimedOut => break,
             }
             words.truncate(LONGEST_WORDS);
-            if transcript.resumed.is_some() && (session.is_some() || offered.is_some()) {
+            if transcript.resumed.is_some() && (session.is_some() || is_too_long || offered.is_some()) {
                 break;
             }
             if transcript.resumed.is_some() && deadline == self.deadline {
@@ -223,7 +260,7 @@ impl Server {
             openssl.close_input();
             let deadline = Instant::now() + Duration::from_millis(500);
             while matches!(openssl.next(&mut page, deadline)?, Event::Wrote(..)) {}
-            return Ok(Visit { resumed, session });
+            return Ok(Visit { resumed, session, is_too_long });
         }
         let version = protocol.words();
         let failure = if Instant::now() >= self.deadline {
@@ -234,7 +271,7 @@ impl Server {
             let over = if transcript.connected { format!(" over {version}") } else { String::new() };
             Failure::new(Exit::System, format!("cannot {attempt} {}{over}: openssl: {reason}", self.endpoint))
         };
-        Err(if transcript.connected { Trouble::OfVersion(failure) } else { Trouble::Final(failure) })
+        Err(if transcript.connected { Trouble::Unspoken(failure) } else { Trouble::Final(failure) })
     }
 
     fn arguments(&self, protocol: Protocol, beside: &str, with_session: bool) -> Vec<String> {

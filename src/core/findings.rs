@@ -306,8 +306,8 @@ pub struct Server {
 pub struct Probe {
     /// Its address.
     pub address: String,
-    /// Why it showed nothing.
-    pub failure: Option<String>,
+    /// Why it showed nothing, or nothing with some version of TLS.
+    pub failures: Vec<String>,
     /// What it showed with each version of TLS.
     pub looks: Vec<Look>,
     /// For how many seconds a ticket is sure to be accepted.
@@ -624,8 +624,8 @@ impl Found<'_> {
 
 impl Found<'_> {
     fn probe(&mut self, probe: &Probe) {
-        let Probe { address, failure, looks, window } = probe;
-        if let Some(why) = failure {
+        let Probe { address, failures, looks, window } = probe;
+        for why in failures {
             self.add(&PROBE_FAILED, Severity::Unknown, None, why.clone());
         }
         for Look { version, key_name, slot, resumed, lifetime_hint } in looks {
@@ -765,7 +765,7 @@ mod tests {
             servers: vec![Server { name: "nginx", runs: true, serving_since: Some(now), ..Server::default() }],
             probes: vec![Probe {
                 address: "localhost:443".to_owned(),
-                failure: None,
+                failures: Vec::new(),
                 looks: vec![Look {
                     version: "TLS 1.3",
                     key_name: "00".to_owned(),
@@ -878,7 +878,7 @@ mod tests {
             }),
             ("server-not-running", Critical, |f| f.servers[0].runs = false),
             ("server-unknown", Unknown, |f| f.servers[0].unknown = Some("cannot read".to_owned())),
-            ("probe-failed", Unknown, |f| f.probes[0].failure = Some("cannot connect".to_owned())),
+            ("probe-failed", Unknown, |f| f.probes[0].failures.push("cannot connect".to_owned())),
             ("probe-key", Critical, |f| f.probes[0].looks[0].slot = None),
             ("probe-key", Critical, |f| f.probes[0].looks[0].slot = Some((Name::parse("a").unwrap(), 2))),
             ("probe-refused", Critical, |f| f.probes[0].looks[0].resumed = false),

@@ -5,13 +5,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::{Failure, Outcome};
+use crate::sys::retry;
 pub use crate::sys::system::INPUT;
 use crate::sys::system::descriptor_path;
-use crate::sys::{retry, write_all};
 
 /// A program that runs beside this one, talked to through pipes alone: nothing of it reaches a disk, or a terminal. It
 /// ends at the latest when this is dropped.
@@ -70,11 +70,26 @@ impl Companion {
         Ok(Self { program, input: child.stdin.take(), child, outputs })
     }
 
-    /// Writes to its standard input, which stays open. No more than a pipe holds, 64 KiB, may be waiting there.
-    pub fn feed(&mut self, bytes: &[u8]) -> Outcome {
-        let attempt = format!("cannot write to {}", self.program);
-        let Some(input) = &self.input else { return Err(Failure::system(attempt, Errno::EBADF)) };
-        write_all(input.as_fd(), bytes).map_err(|errno| Failure::system(attempt, errno))
+    /// Writes to its standard input, which stays open, before the deadline. What it writes meanwhile is not read: it
+    /// must not need that before it takes its input.
+    pub fn feed(&mut self, mut bytes: &[u8], deadline: Instant) -> Outcome {
+        let failed = |errno| Failure::system(format!("cannot write to {}", self.program), errno);
+        let input = self.input.as_ref().ok_or_else(|| failed(Errno::EBADF))?.as_fd();
+        // Of the pipe only this end: more than it holds must not keep us beyond the deadline.
+        fcntl(input, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(failed)?;
+        while !bytes.is_empty() {
+            match retry(|| nix::unistd::write(input, bytes)) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(Errno::EAGAIN) => {
+                    let mut asked = [PollFd::new(input, PollFlags::POLLOUT)];
+                    if retry(|| poll(&mut asked, time_left(deadline))).map_err(failed)? == 0 && is_over(deadline) {
+                        return Err(failed(Errno::ETIMEDOUT));
+                    }
+                }
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
+        Ok(())
     }
 
     /// Ends its standard input.
@@ -86,13 +101,9 @@ impl Companion {
     pub fn next(&mut self, buffer: &mut [u8], deadline: Instant) -> Outcome<Event> {
         let failed = |errno| Failure::system(format!("cannot read from {}", self.program), errno);
         while !self.outputs.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Rounded up, or the last millisecond would be spent asking again and again.
-            let left = if left.is_zero() { left } else { left + Duration::from_millis(1) };
             let mut asked: Vec<_> =
                 self.outputs.iter().map(|(_, output)| PollFd::new(output.as_fd(), PollFlags::POLLIN)).collect();
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            if retry(|| poll(&mut asked, timeout)).map_err(failed)? == 0 && left.is_zero() {
+            if retry(|| poll(&mut asked, time_left(deadline))).map_err(failed)? == 0 && is_over(deadline) {
                 return Ok(Event::TimedOut);
             }
             let ready = |asked: &PollFd<'_>| asked.revents().is_some_and(|events| !events.is_empty());
@@ -105,6 +116,17 @@ impl Companion {
         }
         Ok(Event::Ended)
     }
+}
+
+fn is_over(deadline: Instant) -> bool {
+    Instant::now() >= deadline
+}
+
+/// Rounded up, or the last millisecond would be spent asking again and again.
+fn time_left(deadline: Instant) -> PollTimeout {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let left = if left.is_zero() { left } else { left + Duration::from_millis(1) };
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
 }
 
 impl Drop for Companion {

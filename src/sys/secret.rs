@@ -39,7 +39,9 @@ impl Secret {
         let secret = Self { page, length };
         // SAFETY: the page was mapped just above with this length.
         unsafe { mlock(page, length.get()) }.map_err(|errno| {
-            Failure::system(ATTEMPT, errno).hint("raise the limit of locked memory (ulimit -l) to 64 KiB or more")
+            let most = if length.get() <= 32 * 1024 { 64 } else { 512 };
+            Failure::system(ATTEMPT, errno)
+                .hint(format!("raise the limit of locked memory (ulimit -l) to {most} KiB or more"))
         })?;
         // SAFETY: as above.
         unsafe { memory::keep_private(page, length) }.map_err(|errno| Failure::system(ATTEMPT, errno))?;

@@ -236,6 +236,66 @@ test_nginx_without_tickets() {
     done
 }
 
+# one version without does not hide what the other one shows
+test_nginx_without_tickets_over_one_version() {
+    prepare
+    more='ssl_conf_command NumTickets 0;'
+    nginx_with 1 2 3 0
+    exits 1 probe
+    says 1 current verified resumed 3600 2
+    err_is "stek probe: 127.0.0.1:$port over TLSv1.3 gives no ticket
+stek probe: hint: are tickets off, or does the server give them only after a request?"
+    ok probe --tls 1.2
+    refuses 1 probe --tls 1.3
+}
+
+# A session has the server's certificate in it: longer than usual, longer than a pipe holds, longer than is believed.
+test_nginx_with_a_huge_certificate() {
+    prepare
+    for n in 1000 3000; do
+        printf '[req]\ndistinguished_name=d\nx509_extensions=x\n[d]\n[x]\nsubjectAltName=@names\n[names]\n' >"$T/srv/ca"
+        seq 1 $n | sed 's/\(.*\)/DNS.\1=host\1.some.example.test/' >>"$T/srv/ca"
+        openssl req -x509 -config "$T/srv/ca" -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ex.test \
+            -keyout "$T/srv/cert.key" -out "$T/srv/cert.pem" 2>"$T/srv/openssl"
+        nginx_with 1 2 3 0
+        ok probe
+        says 1 current verified resumed 3600
+        isnt -s "$T/err"
+        stop
+    done
+    [ "$(wc -c <"$T/srv/cert.pem")" -gt 65536 ] || fail 'the certificate is not so large'
+}
+test_a_session_longer_than_any() {
+    mkdir "$T/bin"
+    cat >"$T/bin/openssl" <<'EOF'
+#!/bin/sh
+echo 'CONNECTED(00000003)'
+echo 'New, TLSv1.3, Cipher is X'
+while [ "$1" != -sess_out ]; do shift; done
+{ echo '-----BEGIN SSL SESSION PARAMETERS-----'; head -c 300000 /dev/zero | tr '\0' A; } >"$2"
+exec cat
+EOF
+    chmod 755 "$T/bin/openssl"
+    refuses 111 env PATH="$T/bin:$PATH" "$STEK" probe 127.0.0.1:1
+    err_has 'stek probe: 127.0.0.1:1 over TLSv1.3 gives a session that is longer than 256 KiB in PEM'
+    err_has 'over TLSv1.2 gives a session that is longer than 256 KiB in PEM'
+    # and one that does not take what it is given
+    cat >"$T/bin/openssl" <<'EOF'
+#!/bin/sh
+echo 'CONNECTED(00000003)'
+echo 'New, TLSv1.3, Cipher is X'
+case "$*" in *-sess_in*) exec sleep 600 ;; esac
+while [ "$1" != -sess_out ]; do shift; done
+{
+    echo '-----BEGIN SSL SESSION PARAMETERS-----'; head -c 200000 /dev/zero | tr '\0' A
+    echo; echo '-----END SSL SESSION PARAMETERS-----'
+} >"$2"
+exec cat
+EOF
+    refuses 111 env PATH="$T/bin:$PATH" "$STEK" probe -w 1 127.0.0.1:1
+    err_has 'stek probe: cannot write to openssl: Connection timed out'
+}
+
 test_nginx_by_name_and_over_ipv6() {
     prepare
     grep '^00000000000000000000000000000001' /proc/net/if_inet6 >/dev/null 2>&1 || skip 'no ::1'
