@@ -260,16 +260,17 @@ fn summary(facts: &Facts, findings: &[Finding]) -> String {
     let mut ids: Vec<&str> = findings.iter().filter(|f| f.severity != Severity::Note).map(|f| f.kind.id).collect();
     ids.dedup();
     let found = if ids.is_empty() { String::new() } else { ids.join(", ") + "; " };
-    let sets = several(facts.sets.len(), "key set");
+    let present = facts.present();
+    let sets = several(present, "key set");
     let (mut keys, mut age) = (String::new(), String::new());
     if let Some(oldest) = facts.oldest_current() {
         let oldest = oldest.max(0);
         let (warning, critical) = facts.limits();
-        let plural = if facts.sets.len() == 1 { "" } else { "s" };
+        let plural = if present == 1 { "" } else { "s" };
         keys = format!(", current key{plural} {} old", for_people(oldest));
         age = format!("age={oldest}s;{warning};{critical};0 ");
     }
-    let counts = format!("sets={} critical={criticals} warning={warnings} unknown={unknown}", facts.sets.len());
+    let counts = format!("sets={present} critical={criticals} warning={warnings} unknown={unknown}");
     format!("STEK {state} - {found}{sets}{keys} | {age}{counts}\n")
 }
 
@@ -330,7 +331,7 @@ fn as_json(facts: &Facts, findings: &[Finding]) -> String {
     format!(
         "{{\n  \"state\":\"{state}\",\n  \"exit\":{},\n  \"sets\":{},\n  \"age\":{age},\n  \"findings\":{list}\n}}\n",
         exit(findings::worst(findings)) as u8,
-        facts.sets.len()
+        facts.present()
     )
 }
 

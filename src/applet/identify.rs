@@ -48,6 +48,8 @@ pub(super) struct Finding {
     pub(super) guessed: Option<Guessed>,
     /// Slots of other NAMEs that have a key of the same name (K6).
     pub(super) twins: Vec<(Name, usize)>,
+    /// There is a directory in which to look for the key.
+    has_directory: bool,
 }
 
 /// How sure it is that a slot's key made a ticket.
@@ -89,7 +91,8 @@ pub(super) fn examine(call: &Call, settings: &Settings, ticket: &Ticket<'_>, ver
     let mut plaintext = Secret::with_room(ticket.room())?;
     // A host without keys can still tell a ticket's key name, and a weak key.
     let mut slots = Vec::new();
-    if Path::new(&settings.directory).exists() {
+    let has_directory = Path::new(&settings.directory).exists();
+    if has_directory {
         let directory = call.directory(settings)?;
         slots = slots_with(&directory, ticket.key_name())?;
         if verify {
@@ -107,7 +110,7 @@ pub(super) fn examine(call: &Call, settings: &Settings, ticket: &Ticket<'_>, ver
     let twins = slots.filter(|(name, ..)| is_twin(name)).map(|(name, slot, _)| (name, slot)).collect();
     // A guess is no secret, but what it decrypts is.
     let guessed = secret::on_wiped_stack(|| ticket.guess(&mut plaintext))?;
-    Ok(Finding { key_name: key::name_in_hex(ticket.key_name()), slot, verdict, guessed, twins })
+    Ok(Finding { key_name: key::name_in_hex(ticket.key_name()), slot, verdict, guessed, twins, has_directory })
 }
 
 type Slot = (Name, usize, Verdict);
@@ -190,6 +193,10 @@ impl Finding {
         match self.verdict {
             // Then the key is told already, and it is nobody's.
             Verdict::Foreign if self.guessed.is_some() => {}
+            Verdict::Foreign if !self.has_directory => {
+                let message = format!("there is no {directory} in which a key could have the name {}", self.key_name);
+                call.report(&Failure::refused(message).hint("name the keys directory with -d or $STEK_DIR"));
+            }
             Verdict::Foreign => {
                 let failure = Failure::refused(format!("no key in {directory} has the name {}", self.key_name));
                 call.report(&failure.hint("the server has other keys: see its configuration, and whether it was reloaded"));

@@ -4,14 +4,14 @@ use argh::{ArgsInfo, FromArgs};
 
 use super::{Applet, Call};
 use crate::core::name::Name;
-use crate::failure::{Exit, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::server::{self, Server, Snippet};
 use crate::sys::streams;
 
 /// This applet.
 pub const APPLET: Applet = Applet {
     name: "snippet",
-    operands: "SERVER NAME...",
+    operands: "SERVER [NAME]...",
     operand_ends_options: false,
     shared: &["--dir", "--period", "--slots"],
     info: Options::get_args_info,
@@ -44,9 +44,14 @@ fn run(call: &Call) -> Outcome<Exit> {
     if chosen.is_empty() {
         return Err(call.usage("a NAME is needed"));
     }
-    let check = check_command(call);
+    // A server looks for a relative path elsewhere than a shell does.
+    let directory = std::path::absolute(&settings.directory)
+        .map_err(|error| Failure::io(format!("cannot find out where {} is", settings.directory), &error))?;
+    let directory = directory.to_str().ok_or_else(|| {
+        Failure::refused(format!("{} is not valid UTF-8", directory.display())).hint("name the directory from / on with -d")
+    })?;
+    let check = check_command(call, directory);
     let text = |name: &Name| {
-        let directory = settings.directory.as_str();
         (server.snippet)(&Snippet { name, directory, slots: settings.slots, period: settings.period, check: &check })
     };
     streams::write_out(chosen.iter().map(text).collect::<Vec<_>>().join("\n").as_bytes())?;
@@ -54,9 +59,9 @@ fn run(call: &Call) -> Outcome<Exit> {
 }
 
 /// `stek lint` with the options of this call; what came from the environment or the settings file it finds by itself.
-fn check_command(call: &Call) -> String {
+fn check_command(call: &Call, directory: &str) -> String {
     call.split.options.iter().fold("stek lint".to_owned(), |command, (long, value)| {
-        let value = value.as_deref().unwrap_or_default();
+        let value = if *long == "--dir" { directory } else { value.as_deref().unwrap_or_default() };
         let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b)) && !value.is_empty();
         let value = if plain { value.to_owned() } else { format!("'{}'", value.replace('\'', "'\\''")) };
         format!("{command} {long} {}", value.replace(char::is_control, "?"))

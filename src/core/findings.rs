@@ -98,7 +98,7 @@ kinds! {
     KEY_NAME_EQUAL "key-name-equal" [Critical]
         "servers find keys by this name and take the wrong one: pipe 'stek genkey' into 'stek install NAME --slot NUMBER'"
     KEY_MODE "key-mode" [Warning Critical]
-        "run 'stek rotate', which protects the file (0600, with a group 0640); rotate twice if others may have read it"
+        "set STEK_GROUP to the group that should read it, or chmod it to 0600; run 'stek rotate', twice if others may have read it"
     KEY_OWNER "key-owner" [Critical]
         "chown it to root; who owns a key can change it, and rotate refuses it"
     DIRECTORY_MODE "directory-mode" [Warning Critical]
@@ -204,6 +204,8 @@ pub struct Directory {
     pub mode: u32,
     /// Owner.
     pub owner: u32,
+    /// Group.
+    pub group: u32,
     /// Files that are no slots.
     pub foreign: Vec<String>,
     /// When the temporary files were made that a run left behind.
@@ -273,15 +275,26 @@ impl Set {
     }
 }
 
-/// Two slots with the same key, or with the same key name.
+/// Two slots with the same key, or with a part of it the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Twin {
     /// The NAME and slot that it is reported for.
     pub here: (Name, usize),
     /// The other one.
     pub there: (Name, usize),
-    /// Only the key names agree.
-    pub name_only: bool,
+    /// What is the same.
+    pub alike: Alike,
+}
+
+/// What two keys have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alike {
+    /// All bytes.
+    Whole,
+    /// The secrets, under different key names.
+    Secrets,
+    /// The key name alone.
+    Name,
 }
 
 /// A server that holds keys.
@@ -330,6 +343,12 @@ pub struct Look {
 }
 
 impl Facts {
+    /// How many key sets there are: one that was only asked for is none.
+    #[must_use]
+    pub fn present(&self) -> usize {
+        self.sets.iter().filter(|set| set.slots.iter().any(|slot| *slot != Slot::Missing)).count()
+    }
+
     /// The age of the oldest of the current keys.
     #[must_use]
     pub fn oldest_current(&self) -> Option<i64> {
@@ -426,6 +445,11 @@ impl Found<'_> {
             );
         } else if mode & 0o007 != 0 {
             self.add(&DIRECTORY_MODE, Severity::Warning, None, format!("{path} is open to others (mode {mode:04o})"));
+        } else if let Some(wanted) = self.facts.group
+            && (directory.group != wanted || mode & 0o010 == 0)
+        {
+            let text = format!("{path} is not for group {wanted} (group {}, mode {mode:04o})", directory.group);
+            self.add(&DIRECTORY_MODE, Severity::Warning, None, text);
         }
         for file in &directory.foreign {
             self.add(&FOREIGN_FILE, Severity::Warning, None, format!("{path} holds '{}'", file.escape_debug()));
@@ -502,6 +526,12 @@ impl Found<'_> {
         if mode & OPEN_FILE != 0 {
             let what = if mode & 0o022 == 0 { "readable" } else { "writable" };
             self.add(&KEY_MODE, Severity::Critical, name, format!("slot {at} is {what} by others (mode {mode:04o})"));
+        } else if mode & 0o040 != 0 && *group != Some(file.group) && self.is_open_to(file.group) {
+            // Without a group asked for it may be one that somebody wants, and that the next boot forgets.
+            let severity = if group.is_some() { Severity::Critical } else { Severity::Warning };
+            let text =
+                format!("slot {at} is readable by group {} (mode {mode:04o}), which was not asked for", file.group);
+            self.add(&KEY_MODE, severity, name, text);
         } else if let Some(group) = group
             && (file.group != *group || mode & 0o040 == 0)
         {
@@ -512,6 +542,12 @@ impl Found<'_> {
         if ![0, *user, directory_owner].contains(&file.owner) {
             self.add(&KEY_OWNER, Severity::Critical, name, format!("slot {at} belongs to uid {}", file.owner));
         }
+    }
+
+    /// Whether a group can enter the directory.
+    fn is_open_to(&self, group: u32) -> bool {
+        let directory = self.facts.directory.as_ref();
+        directory.is_some_and(|it| it.mode & 0o001 != 0 || (it.group == group && it.mode & 0o010 != 0))
     }
 
     fn rotation(&mut self, set: &Set) {
@@ -543,19 +579,20 @@ impl Found<'_> {
     }
 
     fn twins(&mut self) {
-        for Twin { here, there, name_only } in &self.facts.twins {
+        for Twin { here, there, alike } in &self.facts.twins {
             let name = Some(&here.0);
             let (kind, other) = if here.0 == there.0 {
                 (&KEY_EQUAL, format!("slot {}", there.1))
             } else {
                 (&KEY_SHARED, format!("slot {} of {}", there.1, there.0))
             };
-            if *name_only {
-                let text = format!("slot {} has the key name of {other}, with another key", here.1);
-                self.add(&KEY_NAME_EQUAL, Severity::Critical, name, text);
-            } else {
-                self.add(kind, Severity::Critical, name, format!("slot {} holds the same key as {other}", here.1));
-            }
+            let slot = here.1;
+            let (kind, text) = match alike {
+                Alike::Whole => (kind, format!("slot {slot} holds the same key as {other}")),
+                Alike::Secrets => (kind, format!("slot {slot} holds the same key as {other}, under another key name")),
+                Alike::Name => (&KEY_NAME_EQUAL, format!("slot {slot} has the key name of {other}, with another key")),
+            };
+            self.add(kind, Severity::Critical, name, text);
         }
     }
 
@@ -669,14 +706,15 @@ pub struct Print {
     pub slot: usize,
     /// The inode.
     pub inode: u64,
-    /// The hash of all bytes.
+    /// The hash of the secrets, which are all bytes but the key name.
     pub hash: u64,
     /// The key name.
     pub key_name: [u8; NAME_LENGTH],
 }
 
-/// Which keys are there more than once: pairs of places in `prints`, and whether only the key names agree. Each key is
-/// paired with the first that it equals. `same` compares the bytes of two keys; it is asked only where prints agree.
+/// Which keys are there more than once: pairs of places in `prints`, and what is the same. Each key is paired with the
+/// first whose secrets it has, and with the first of the same key name. `same` compares the secrets of two keys; it is
+/// asked only where prints agree.
 ///
 /// Slots of one NAME that share a file are no pair: a move between them was cut short.
 ///
@@ -685,7 +723,7 @@ pub struct Print {
 pub fn twins<E>(
     prints: &[Print],
     mut same: impl FnMut(&Print, &Print) -> Result<bool, E>,
-) -> Result<Vec<(usize, usize, bool)>, E> {
+) -> Result<Vec<(usize, usize, Alike)>, E> {
     let mut pairs = Vec::new();
     let mut equal = vec![false; prints.len()];
     let is_one_file = |a: &Print, b: &Print| a.set == b.set && a.inode == b.inode;
@@ -697,15 +735,15 @@ pub fn twins<E>(
             if is_one_file(&prints[first], &prints[later]) {
                 equal[later] = true;
             } else if prints[first].inode == prints[later].inode || same(&prints[first], &prints[later])? {
-                pairs.push((first, later, false));
-                equal[later] = true;
+                equal[later] = prints[first].key_name == prints[later].key_name;
+                pairs.push((first, later, if equal[later] { Alike::Whole } else { Alike::Secrets }));
             }
         }
     }
     order.retain(|at| !equal[*at]);
     order.sort_by_key(|at| (prints[*at].key_name, *at));
     for run in order.chunk_by(|a, b| prints[*a].key_name == prints[*b].key_name) {
-        pairs.extend(run[1..].iter().map(|later| (run[0], *later, true)));
+        pairs.extend(run[1..].iter().map(|later| (run[0], *later, Alike::Name)));
     }
     pairs.sort_unstable();
     Ok(pairs)
@@ -754,6 +792,7 @@ mod tests {
                 may_swap: false,
                 mode: 0o700,
                 owner: 0,
+                group: 0,
                 foreign: Vec::new(),
                 left_over: Vec::new(),
             }),
@@ -851,6 +890,10 @@ mod tests {
             ("key-weak", Critical, |f| change_slot(f, 3, |file| file.weakness = Some(Weakness::Zero))),
             ("key-mode", Critical, |f| change_slot(f, 3, |file| file.mode = 0o604)),
             ("key-mode", Critical, |f| change_slot(f, 3, |file| file.mode = 0o620)),
+            ("key-mode", Warning, |f| {
+                (directory(f).group, directory(f).mode) = (33, 0o750);
+                change_slot(f, 3, |file| (file.mode, file.group) = (0o640, 33));
+            }),
             ("key-owner", Critical, |f| change_slot(f, 3, |file| file.owner = 33)),
             ("directory-mode", Critical, |f| directory(f).mode = 0o770),
             ("directory-mode", Warning, |f| directory(f).mode = 0o755),
@@ -950,22 +993,49 @@ mod tests {
                     (file.mode, file.group) = (0o640, group);
                 }
             }
-            directory(f).mode = 0o750;
+            (directory(f).mode, directory(f).group) = (0o750, 33);
         };
         assert_eq!(after(|f| with_group(f, 33)), []);
+        // Another group that cannot enter the directory, and one that can.
         assert_eq!(after(|f| with_group(f, 34)), vec![("key-mode", Severity::Warning); 8]);
+        let other = after(|f| {
+            with_group(f, 34);
+            directory(f).group = 34;
+        });
+        assert_eq!(
+            other,
+            [vec![("key-mode", Severity::Critical); 8], vec![("directory-mode", Severity::Warning)]].concat()
+        );
+        // The keys are for the group, the directory is not.
+        let closed = after(|f| {
+            with_group(f, 33);
+            directory(f).mode = 0o700;
+        });
+        assert_eq!(closed, [("directory-mode", Severity::Warning)]);
+        // Nobody asked for a group, and the directory lets none in: what the keys' modes say then is nothing.
+        let unasked = |entered: u32| {
+            after(|f| {
+                with_group(f, 33);
+                f.group = None;
+                directory(f).group = entered;
+            })
+        };
+        assert_eq!(unasked(0), []);
+        assert_eq!(unasked(33), vec![("key-mode", Severity::Warning); 8]);
     }
 
     #[test]
     fn twins_are_told_apart() {
         let place = |name: &str, slot| (Name::parse(name).unwrap(), slot);
-        for (here, there, name_only, id) in [
-            (place("a", 2), place("a", 1), false, "key-equal"),
-            (place("b", 2), place("a", 1), false, "key-shared"),
-            (place("a", 2), place("a", 1), true, "key-name-equal"),
-            (place("b", 2), place("a", 1), true, "key-name-equal"),
+        for (here, there, alike, id) in [
+            (place("a", 2), place("a", 1), Alike::Whole, "key-equal"),
+            (place("b", 2), place("a", 1), Alike::Whole, "key-shared"),
+            (place("a", 2), place("a", 1), Alike::Secrets, "key-equal"),
+            (place("b", 2), place("a", 1), Alike::Secrets, "key-shared"),
+            (place("a", 2), place("a", 1), Alike::Name, "key-name-equal"),
+            (place("b", 2), place("a", 1), Alike::Name, "key-name-equal"),
         ] {
-            let found = after(|f| f.twins.push(Twin { here, there, name_only }));
+            let found = after(|f| f.twins.push(Twin { here, there, alike }));
             assert_eq!(found, [(id, Severity::Critical)]);
         }
     }
@@ -999,17 +1069,20 @@ mod tests {
             })
             .unwrap()
         };
-        assert_eq!(twins_of(&prints, true), [(0, 2, false), (1, 3, true)]);
+        assert_eq!(twins_of(&prints, true), [(0, 2, Alike::Whole), (1, 3, Alike::Name)]);
         // A hash that agrees by chance is no twin, but the name is.
-        assert_eq!(twins_of(&prints, false), [(0, 2, true), (1, 3, true)]);
+        assert_eq!(twins_of(&prints, false), [(0, 2, Alike::Name), (1, 3, Alike::Name)]);
+        // The same secrets under another name, and that name at a third one.
+        let renamed = [print(0, 0, 1, 1), print(0, 1, 2, 2), print(1, 0, 1, 2)];
+        assert_eq!(twins_of(&renamed, true), [(0, 2, Alike::Secrets), (1, 2, Alike::Name)]);
         // One file in two slots of a NAME is an interrupted move; in two NAMEs it is a shared key.
         prints.truncate(3);
         prints[2].set = 0;
         prints[2].inode = prints[0].inode;
         assert_eq!(twins_of(&prints, true), []);
         prints[2].set = 1;
-        assert_eq!(twins_of(&prints, false), [(0, 2, false)]);
-        assert_eq!(compared, 2);
+        assert_eq!(twins_of(&prints, false), [(0, 2, Alike::Whole)]);
+        assert_eq!(compared, 3);
     }
 
     proptest! {
@@ -1040,15 +1113,18 @@ mod tests {
                 print.inode = slot as u64;
                 print
             }).collect();
-            let key = |print: &Print| (keys[print.slot].1, print.key_name);
-            let pairs = twins(&prints, |a, b| Ok::<_, ()>(key(a) == key(b))).unwrap();
+            let secrets = |print: &Print| keys[print.slot].1;
+            let pairs = twins(&prints, |a, b| Ok::<_, ()>(secrets(a) == secrets(b))).unwrap();
+            // Where a hash agrees by chance only the first of it is compared; real ones have 64 bits.
+            let honest = keys.iter().all(|a| keys.iter().all(|b| a.1 % 3 != b.1 % 3 || a.1 == b.1));
             for later in 0..prints.len() {
-                let twin = pairs.iter().any(|(_, at, only)| *at == later && !only);
-                // Where a hash agrees by chance only the first of it is compared; real ones have 64 bits.
-                let honest = keys.iter().all(|a| keys.iter().all(|b| a.1 % 3 != b.1 % 3 || (a.1, a.2) == (b.1, b.2)));
-                let naive = (0..later).any(|first| key(&prints[first]) == key(&prints[later]));
+                let twin = pairs.iter().any(|(_, at, alike)| *at == later && *alike != Alike::Name);
+                let naive = (0..later).any(|first| secrets(&prints[first]) == secrets(&prints[later]));
                 prop_assert!(!honest || twin == naive);
                 prop_assert!(!twin || naive);
+                let named = pairs.iter().any(|(_, at, _)| *at == later);
+                let namesake = (0..later).any(|first| prints[first].key_name == prints[later].key_name);
+                prop_assert!(named || !namesake);
             }
             prop_assert!(pairs.iter().all(|(first, later, _)| first < later));
         }

@@ -21,7 +21,7 @@ pub fn write(facts: &Facts, findings: &[Finding]) -> String {
     let length = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
 
     family("stek_period_seconds", "How long a key should encrypt.", vec![(String::new(), facts.period.start(1))]);
-    family("stek_key_sets", "Number of key sets.", vec![(String::new(), length(facts.sets.len()))]);
+    family("stek_key_sets", "Number of key sets.", vec![(String::new(), length(facts.present()))]);
     family(
         "stek_key_age_seconds",
         "Age of the current key; negative if its epoch is yet to come.",
@@ -40,7 +40,8 @@ pub fn write(facts: &Facts, findings: &[Finding]) -> String {
     family(
         "stek_slots",
         "Number of slots that hold a file, next included.",
-        per_set(&|set| Some(length(set.files().count()))),
+        // One that was only asked for is none; that it is missing is a finding.
+        per_set(&|set| Some(length(set.files().count())).filter(|count| *count > 0)),
     );
     let server = |value: &dyn Fn(&super::findings::Server) -> Option<i64>| -> Vec<(String, i64)> {
         let known = facts.servers.iter().filter(|server| server.unknown.is_none());

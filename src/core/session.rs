@@ -53,6 +53,7 @@ const TICKET: &[u8] = b"TLS session ticket:";
 const NO_TICKET: &str = "a session without a ticket";
 const NO_SESSION: &str = "no TLS session as 'openssl s_client -sess_out' or 'openssl sess_id -text' writes it";
 const BROKEN: &str = "a TLS session that is cut short or damaged";
+const CUT_SHORT: &str = "a TLS session that is cut short: it has no END line";
 
 /// Reads the first session in `input`, which is decoded in place.
 ///
@@ -64,6 +65,9 @@ pub fn read(input: &mut [u8]) -> Result<Session<'_>, &'static str> {
     }
     if let Some(block) = block(input) {
         return from_pem(&mut input[block]);
+    }
+    if find(input, BEGIN).is_some() {
+        return Err(CUT_SHORT);
     }
     // A sequence of more than 127 bytes, which every session with a ticket is; text may begin with its first byte, '0'.
     if matches!(input, [0x30, 0x80..=0xff, ..]) {
@@ -325,7 +329,7 @@ mod tests {
             (&b""[..], NO_SESSION),
             (b"0", NO_SESSION),
             (b"hello\n", NO_SESSION),
-            (&unfinished, NO_SESSION),
+            (&unfinished, CUT_SHORT),
             (&not_base64, BROKEN),
             (b"\x30\x82\x7f\xff\x02", BROKEN),
             (b"    TLS session ticket:\n", BROKEN),

@@ -8,8 +8,8 @@ use std::hash::{DefaultHasher, Hasher};
 use nix::errno::Errno;
 use zeroize::Zeroize;
 
-use crate::core::findings::{self, File, Print, Set, Slot, Twin};
-use crate::core::key::{self, LONGEST, Size};
+use crate::core::findings::{self, Alike, File, Print, Set, Slot, Twin};
+use crate::core::key::{self, LONGEST, NAME_LENGTH, Size};
 use crate::core::name::{Name, TEMPORARY_PREFIX};
 use crate::failure::{Failure, Outcome};
 use crate::sys::clock::Moment;
@@ -90,6 +90,7 @@ pub fn look(
             may_swap: in_memory && mount::may_swap(directory)?,
             mode: found.mode,
             owner: found.owner,
+            group: found.group,
             foreign,
             left_over,
         },
@@ -149,13 +150,12 @@ impl Eye<'_> {
             let bytes = &self.page[..length];
             let mut hasher = DefaultHasher::new();
             hasher.write(&self.seed[..SEED]);
-            hasher.write(bytes);
-            let hash = hasher.finish();
             file.weakness = key::weakness(bytes);
             if file.weakness.is_none()
-                && let Some(key_name) = bytes.first_chunk()
+                && let Some((key_name, secrets)) = bytes.split_first_chunk()
             {
-                print = Some(Print { set: number, slot, inode, hash, key_name: *key_name });
+                hasher.write(secrets);
+                print = Some(Print { set: number, slot, inode, hash: hasher.finish(), key_name: *key_name });
             }
         }
         self.page[..LONGEST].zeroize();
@@ -165,22 +165,24 @@ impl Eye<'_> {
     fn twins(&mut self, names: &[Name], is_chosen: &dyn Fn(&Name) -> bool, prints: &[Print]) -> Outcome<Vec<Twin>> {
         let pairs = findings::twins(prints, |a, b| self.same(names, a, b))?;
         let place = |at: usize| (names[prints[at].set].clone(), prints[at].slot);
-        let twin = |(first, later, name_only): (usize, usize, bool)| {
+        let twin = |(first, later, alike): (usize, usize, Alike)| {
             let (there, here) = (place(first), place(later));
             let (here, there) = if is_chosen(&here.0) { (here, there) } else { (there, here) };
-            is_chosen(&here.0).then_some(Twin { here, there, name_only })
+            is_chosen(&here.0).then_some(Twin { here, there, alike })
         };
         Ok(pairs.into_iter().filter_map(twin).collect())
     }
 
-    /// Whether two files hold the same bytes.
+    /// Whether two files hold the same secrets, perhaps under different key names.
     fn same(&mut self, names: &[Name], a: &Print, b: &Print) -> Outcome<bool> {
         let read = |print: &Print, page: &mut Secret| {
             let file = names[print.set].slot_file(print.slot);
             self.directory.read(&file, &mut page[..LONGEST])
         };
         let lengths = (read(a, &mut self.page)?, read(b, &mut self.other)?);
-        let same = lengths.0 == lengths.1 && self.page[..lengths.0] == self.other[..lengths.1];
+        let same = lengths.0 == lengths.1
+            && lengths.0 > NAME_LENGTH
+            && self.page[NAME_LENGTH..lengths.0] == self.other[NAME_LENGTH..lengths.1];
         self.page[..LONGEST].zeroize();
         self.other[..LONGEST].zeroize();
         Ok(same)

@@ -136,10 +136,19 @@ test_healthy_with_a_group() {
     chgrp "$g" "$DIR"
     chmod 750 "$DIR"
     quiet stek rotate -g "$g" a
-    nothing
     nothing -g "$g"
     # whoever is in it can do the checking
-    exits 0 as_nobody stek check --ignore "$machine"
+    exits 0 as_nobody stek check -g "$g" --ignore "$machine"
+    exits 0 as_nobody env STEK_GROUP=nogroup "$base/stek" check --ignore "$machine"
+    # as mount makes it
+    needs_mounts
+    exits 0 stek umount
+    quiet stek mount -g "$g"
+    quiet stek rotate -g "$g" a
+    nothing -g "$g"
+    # a run that knows of no group leaves all as it is
+    quiet stek rotate --force a
+    nothing -g "$g"
 }
 test_healthy_under_rotation() {
     quiet stek rotate a b
@@ -204,7 +213,14 @@ test_run_interrupted() {
 test_no_keys() {
     finds critical no-keys
     finds critical no-keys b
+    out_has ' sets=0 critical=0'
+    exits 2 check b
+    out_has 'STEK CRITICAL - no-keys; 0 key sets | sets=0 critical=1'
+    exits 2 check --json b
+    out_has '"sets":0'
     make_set a
+    exits 2 check a b
+    out_has 'no-keys; 1 key set, current key '
     finds critical no-keys a b
     STEK_NAMES='a b'
     export STEK_NAMES
@@ -326,6 +342,22 @@ test_key_shared() {
     ln "$DIR/a.1.key" "$DIR/c.3.key"
     finds critical key-shared
 }
+# The secrets of a key under another name, as whoever exports keys by hand makes them.
+test_equal_secrets_under_other_names() {
+    make_set a
+    make_set b
+    for n in b:key-shared a:key-equal; do
+        { head -c 16 /dev/urandom; tail -c 64 "$DIR/a.1.key"; } >"$DIR/${n%:*}.3.key"
+        put "${n%:*}.3" -2
+        finds critical "${n#*:}"
+        run check
+        out_has "slot 3 holds the same key as slot 1"
+        out_has ', under another key name ['
+        make_key "$DIR/${n%:*}.3.key"
+        put "${n%:*}.3" -2
+        nothing
+    done
+}
 test_key_name_equal() {
     make_set a
     make_set b
@@ -350,8 +382,27 @@ test_key_mode() {
     nothing
     needs_root
     # the group that is asked for cannot read
+    g=$(id -g nobody)
+    quiet stek rotate -g "$g"
+    chgrp "$g" "$DIR"
+    chmod 750 "$DIR"
+    nothing -g "$g"
     chmod 600 "$DIR/a.2.key"
-    finds warning key-mode -g "$(id -g nobody)"
+    finds warning key-mode -g "$g"
+    # another one can, and it can enter the directory
+    chmod 640 "$DIR/a.2.key"
+    chgrp "$((g + 1))" "$DIR/a.2.key"
+    finds warning key-mode -g "$g"
+    chmod 640 "$DIR"/*.key
+    chgrp "$((g + 1))" "$DIR"
+    finds critical key-mode -g "$g" --ignore directory-mode
+    # none is asked for
+    finds warning key-mode
+    chmod 700 "$DIR"
+    nothing
+    chmod 750 "$DIR"
+    chmod 600 "$DIR"/*.key
+    nothing
 }
 test_key_owner() {
     needs_root
@@ -377,6 +428,15 @@ test_directory_mode() {
     done
     chmod 750 "$DIR"
     nothing
+    # the group that is asked for cannot enter
+    needs_root
+    g=$(id -g nobody)
+    quiet stek rotate -g "$g"
+    finds warning directory-mode -g "$g"
+    chgrp "$g" "$DIR"
+    nothing -g "$g"
+    chmod 700 "$DIR"
+    finds warning directory-mode -g "$g"
 }
 test_foreign_file() {
     make_set a

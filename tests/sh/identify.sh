@@ -172,6 +172,8 @@ test_foreign_ticket() {
     # without any keys, and without a directory for them
     exits 1 stek identify -d "$T/none" "$sessions/key48-tls12.pem"
     row - - - foreign
+    err_is "stek identify: there is no $T/none in which a key could have the name $name
+stek identify: hint: name the keys directory with -d or \$STEK_DIR"
     rm "$DIR"/*
     exits 1 stek identify "$sessions/key48-tls12.pem"
     row - - - foreign
@@ -227,6 +229,7 @@ test_input_that_is_no_session() {
     f=$sessions/key80-tls13.pem
     head -c 700 "$f" >short
     refuses 1 stek identify short
+    err_is 'stek identify: the input is a TLS session that is cut short: it has no END line'
     printf '%s\n' '    TLS session ticket:' \
         '    0000 - 00 01 02 03 04 05 06 07-08 09 0a 0b 0c 0d 0e 0f   ................' >short
     refuses 1 stek identify short
@@ -237,7 +240,7 @@ test_input_that_is_no_session() {
     cat "$f" >>long
     head -c 1048576 long >longest
     refuses 1 stek identify longest
-    err_has 'the input is no TLS session'
+    err_has 'the input is a TLS session that is cut short'
     refuses 1 stek identify longer
     err_has 'the input is longer than any TLS session (1 MiB)'
     head -c 1000000 /dev/zero | tr '\0' '\n' >long

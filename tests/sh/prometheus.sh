@@ -42,6 +42,10 @@ test_empty_and_missing() {
     metrics
     equal sets "$(value stek_key_sets)" 0
     equal finding "$(value 'stek_finding{name="",id="no-keys"}')" 2
+    metrics nosuch
+    equal sets "$(value stek_key_sets)" 0
+    equal slots "$(value 'stek_slots{name="nosuch"}')" ''
+    equal finding "$(value 'stek_finding{name="nosuch",id="no-keys"}')" 2
     metrics -d "$T/nowhere"
     equal finding "$(value 'stek_finding{name="",id="directory-missing"}')" 2
     refuses 1 stek list --prometheus -d /dev/null

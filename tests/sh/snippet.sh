@@ -32,6 +32,13 @@ test_check_has_the_options_that_were_given() {
     out_has "| stek lint --period 6h --dir '/srv/the keys' --slots 4"
     out_has 'ssl_session_ticket_key "/srv/the keys/a.1.key";'
 }
+test_relative_directory() { # which nginx would look for elsewhere
+    ok snippet -d keys nginx a
+    out_has "ssl_session_ticket_key $T/keys/a.1.key;"
+    out_has "| stek lint --dir $T/keys"
+    ok env STEK_DIR=./x/ "$STEK" snippet nginx a
+    out_has "ssl_session_ticket_key $T/x/a.1.key;"
+}
 test_several_names() {
     ok snippet nginx b a b
     equal names "$(sed -n 's/^# session ticket keys of \(.*\): .*/\1/p' "$T/out" | tr '\n' ' ')" 'b a '
