@@ -44,7 +44,7 @@ struct Options {
     /// how late rotations may be before they count (default a twelfth of the period, 10 minutes to 1 hour)
     #[argh(option, arg_name = "DURATION")]
     grace: Option<String>,
-    /// where the server's process id stands; the server must run then (default: look for /run/nginx.pid, and it need not)
+    /// where the server's process id stands; the server must run then (default: any that runs with these keys)
     #[argh(option, arg_name = "FILE")]
     pid_file: Option<String>,
     /// take a ticket from this server, HOST or HOST:PORT, and resume it; may be repeated
@@ -170,7 +170,10 @@ pub(super) fn look(
         clock_is_synchronised: host::clock_is_synchronised(),
         sets,
         twins,
-        servers: servers(now, newest, pid_file, patience),
+        servers: match pid_file {
+            Some(pid_file) => server_of(pid_file, now, newest, patience),
+            None => servers(path, now, newest, patience),
+        },
         probes: Vec::new(),
     })
 }
@@ -203,38 +206,81 @@ fn probes(call: &Call, settings: &Settings, endpoints: Vec<Endpoint>) -> Vec<fin
     endpoints.into_iter().map(probe).collect()
 }
 
-/// The servers that run. With a pid file: the one that it is about, which must run.
-fn servers(now: Moment, newest: Option<Moment>, pid_file: Option<&str>, patience: Duration) -> Vec<Server> {
-    // A change ahead of the clock, which was just set back, cannot be compared with anything; rotate mends that.
-    let newest = newest.filter(|newest| *newest <= now.after(STEP));
+/// The server that a pid file is about, which must run.
+fn server_of(pid_file: &str, now: Moment, newest: Option<Moment>, patience: Duration) -> Vec<Server> {
     let mut seen = Vec::new();
+    // What it says when it does not run is said with every name; that one does is enough.
     for server in server::ALL {
         let mut about = Server { name: server.name, ..Server::default() };
-        match (server.find)(pid_file.unwrap_or(server.pid_file)) {
-            Ok(running) => {
-                about.runs = true;
-                about.is_stale = newest.is_some_and(|newest| !knows(running.as_ref(), newest, now, patience));
-                about.serving_since = running.serving_since().map(Moment::seconds);
-                let limit = running.processes().into_iter().find_map(host::core_limit);
-                about.core_dumps = limit.and_then(|limit| Some((limit, host::core_pattern()?)));
-            }
-            Err(failure) if failure.exit == Exit::NoServer => {}
+        match (server.find)(pid_file) {
+            Ok(running) => return vec![seen_of(about, running.as_ref(), now, newest, patience)],
+            Err(failure) if failure.exit == Exit::NoServer && !is_empty_file(pid_file) => {}
+            // Whoever has just started it, or has no room left on the disk, does not say that it does not run.
             Err(failure) => about.unknown = Some(failure.message),
         }
         seen.push(about);
     }
-    match pid_file {
-        None => seen.retain(|server| server.runs || server.unknown.is_some()),
-        // A file is about one server; that the others do not know it is no fault of theirs.
-        Some(_) if seen.iter().any(|server| server.runs) => seen.retain(|server| server.runs),
-        Some(_) => seen.truncate(1),
+    seen.truncate(1);
+    seen
+}
+
+fn is_empty_file(path: &str) -> bool {
+    std::fs::read(path).is_ok_and(|text| text.trim_ascii().is_empty())
+}
+
+/// The servers that run. One whose pid file is in its usual place is the one that cron reloads. Any other one is asked
+/// whether it was told to use these keys before it is found fault with.
+fn servers(directory: &Path, now: Moment, newest: Option<Moment>, patience: Duration) -> Vec<Server> {
+    let mut seen = Vec::new();
+    for server in server::ALL {
+        let usual = (server.find)(server.pid_file).ok().map(|running| running.id());
+        let all = (server.find_all)();
+        for running in &all {
+            let id = running.id();
+            let process = (all.len() > 1 || usual != Some(id)).then_some(id);
+            let about = Server { name: server.name, process, ..Server::default() };
+            // Nobody waits for the reload of a server that has nothing to do with the keys.
+            let first_look = seen_of(about.clone(), running.as_ref(), now, newest, Duration::ZERO);
+            let has_fault = first_look.is_stale || first_look.core_dumps.is_some();
+            let uses = if has_fault && usual != Some(id) { running.uses(directory) } else { Some(true) };
+            match uses {
+                _ if !has_fault => seen.push(first_look),
+                Some(false) => {}
+                // The only one there is uses them, whatever keeps it from saying so: its configuration may be broken.
+                None if all.len() > 1 => {
+                    // It may have ended meanwhile.
+                    if (server.find_all)().iter().any(|running| running.id() == id) {
+                        let unknown = Some(format!("cannot find out whether it uses the keys in {}", directory.display()));
+                        seen.push(Server { unknown, ..about });
+                    }
+                }
+                None | Some(true) => seen.push(seen_of(about, running.as_ref(), now, newest, patience)),
+            }
+        }
     }
     seen
 }
 
+/// What is to be seen of a server that runs.
+fn seen_of(about: Server, running: &dyn Running, now: Moment, newest: Option<Moment>, patience: Duration) -> Server {
+    // A change ahead of the clock, which was just set back, cannot be compared with anything; rotate mends that.
+    let newest = newest.filter(|newest| *newest <= now.after(STEP));
+    let limit = running.processes().into_iter().find_map(host::core_limit);
+    Server {
+        runs: true,
+        is_stale: newest.is_some_and(|newest| !knows(running, newest, now, patience)),
+        serving_since: running.serving_since().map(Moment::seconds),
+        core_dumps: limit.and_then(|limit| Some((limit, host::core_pattern()?))),
+        ..about
+    }
+}
+
 /// Whether a server knows the newest keys, or does so before the patience with its reload ends.
 fn knows(running: &dyn Running, newest: Moment, now: Moment, patience: Duration) -> bool {
-    let deadline = Instant::now() + if newest.until(now) <= YOUNG { patience } else { Duration::ZERO };
+    // Counted from when the keys were looked at, so that many servers are not waited for one after the other.
+    let waited = now.until(Moment::now());
+    let patience = if newest.until(now) <= YOUNG { patience.saturating_sub(waited) } else { Duration::ZERO };
+    let deadline = Instant::now() + patience;
     loop {
         if running.knows(newest) {
             return true;

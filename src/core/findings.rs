@@ -126,11 +126,11 @@ kinds! {
     CLOCK_UNSYNCHRONISED "clock-unsynchronised" [Warning]
         "run a time service (chrony, systemd-timesyncd, ntpsec): machines that share keys rotate by the clock"
     SERVER_STALE "server-stale" [Warning Critical]
-        "run 'stek reload' and read what it says: the server works with older keys than those in the directory"
+        "run 'stek reload', with the --pid-file of that server, and read what it says: it works with older keys than those in the directory"
     SERVER_NOT_RUNNING "server-not-running" [Critical]
         "start it, or leave out --pid-file if it need not run"
     SERVER_UNKNOWN "server-unknown" [Unknown]
-        "name the server's pid file with --pid-file, and run check as somebody who may read it"
+        "name the server's pid file with --pid-file, and run check as root"
     PROBE_FAILED "probe-failed" [Unknown]
         "run 'stek probe' with the same address and see what it says"
     PROBE_KEY "probe-key" [Critical]
@@ -302,6 +302,8 @@ pub enum Alike {
 pub struct Server {
     /// What it is called.
     pub name: &'static str,
+    /// The process id of its master, if the name alone does not say which one is meant.
+    pub process: Option<u32>,
     /// Why it could not be looked at.
     pub unknown: Option<String>,
     /// Whether it runs.
@@ -628,8 +630,10 @@ impl Found<'_> {
     }
 
     fn server(&mut self, server: &Server) {
-        let Server { name, unknown, runs, serving_since, is_stale, core_dumps } = server;
+        let Server { name, process, unknown, runs, serving_since, is_stale, core_dumps } = server;
+        let name = process.map_or_else(|| (*name).to_owned(), |id| format!("{name}, process {id},"));
         if let Some(why) = unknown {
+            let name = name.trim_end_matches(',');
             return self.add(&SERVER_UNKNOWN, Severity::Unknown, None, format!("{name}: {why}"));
         }
         if !runs {

@@ -44,8 +44,15 @@ pub fn write(facts: &Facts, findings: &[Finding]) -> String {
         per_set(&|set| Some(length(set.files().count())).filter(|count| *count > 0)),
     );
     let server = |value: &dyn Fn(&super::findings::Server) -> Option<i64>| -> Vec<(String, i64)> {
-        let known = facts.servers.iter().filter(|server| server.unknown.is_none());
-        known.filter_map(|server| Some((format!("{{server=\"{}\"}}", server.name), value(server)?))).collect()
+        // Of several of one name the worst, or the one that runs: a sample must be there once.
+        let mut largest = BTreeMap::new();
+        for server in facts.servers.iter().filter(|server| server.unknown.is_none()) {
+            if let Some(value) = value(server) {
+                let largest = largest.entry(format!("{{server=\"{}\"}}", server.name)).or_insert(value);
+                *largest = value.max(*largest);
+            }
+        }
+        largest.into_iter().collect()
     };
     family("stek_server_up", "Whether the server that holds keys runs.", server(&|server| Some(server.runs.into())));
     family(

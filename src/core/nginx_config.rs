@@ -382,12 +382,18 @@ pub fn quote(word: &str) -> String {
 /// What a file includes, as written, wherever it stands in it; empty if the file does not parse.
 #[must_use]
 pub fn includes(text: &[u8]) -> Vec<String> {
+    values(text, "include")
+}
+
+/// The values of a directive that has one, as written, wherever it stands in a file; up to where that does not parse.
+#[must_use]
+pub fn values(text: &[u8], directive: &str) -> Vec<String> {
     let mut parser = Parser::new(text);
     let mut found = Vec::new();
     while let Ok(Some((item, _))) = parser.next_item() {
         if let Item::Directive(mut words) = item
             && words.len() == 2
-            && words[0] == "include"
+            && words[0] == directive
         {
             found.extend(words.pop());
         }

@@ -1,5 +1,6 @@
 //! The TLS servers. One file is one server; adding one is its file and one word in the table below.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::core::duration::{self, Period};
@@ -25,6 +26,8 @@ pub struct Server {
     pub pid_file: &'static str,
     /// Finds the running server.
     pub find: Find,
+    /// Finds all that run, wherever their pid files are.
+    pub find_all: fn() -> Vec<Box<dyn Running>>,
     /// Writes the lines of its configuration that make it use a key set.
     pub snippet: fn(&Snippet<'_>) -> String,
 }
@@ -72,6 +75,12 @@ pub fn began_after(start: Moment, changed: Moment) -> bool {
 
 /// A server that runs.
 pub trait Running {
+    /// The process id of its master.
+    fn id(&self) -> u32;
+
+    /// Whether it was told to use keys in this directory, by its own account; `None` if that cannot be found out.
+    fn uses(&self, directory: &Path) -> Option<bool>;
+
     /// When the oldest of the processes that take new connections began, to [`TICK`]; `None` if there is none.
     fn serving_since(&self) -> Option<Moment>;
 

@@ -4,17 +4,18 @@
 //! anything is wrong it keeps the old workers and whoever sent the signal sees nothing, so new workers are the only proof.
 //! Source: nginx, `src/os/unix/ngx_process_cycle.c`, `ngx_master_process_cycle()`.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Running, Server, Snippet};
 use crate::core::duration::in_one_unit;
-use crate::core::nginx_config::quote;
+use crate::core::nginx_config::{self, quote};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
-use crate::sys::process::{self, Process, Status};
+use crate::sys::process::{self, Process, Ran, Status};
 
 /// nginx. Debian's pid file.
-pub const SERVER: Server = Server { name: "nginx", pid_file: "/run/nginx.pid", find, snippet };
+pub const SERVER: Server = Server { name: "nginx", pid_file: "/run/nginx.pid", find, find_all, snippet };
 
 /// What follows the program's own name in the titles of its processes.
 const MASTER_TITLE: &str = ": master process ";
@@ -49,14 +50,39 @@ fn find(pid_file: &str) -> Outcome<Box<dyn Running>> {
             .hint("the file is left over; or run stek as the user that nginx's master runs as"));
     }
     let title = process::title(id);
-    let master = title.split_once(MASTER_TITLE).filter(|(program, _)| PROGRAMS.contains(program));
-    let (_, command_line) = master.ok_or_else(|| {
+    let command_line = command_line(&title).ok_or_else(|| {
         absent(format!("process {id} in {pid_file} is not its master")).hint("the file is left over, or names another program")
     })?;
     Ok(Box::new(Master { process, command_line: command_line.to_owned() }))
 }
 
+/// Who calls himself a master is believed if he is root's or ours (nobody else can have read the keys), and if the program
+/// that he runs, as far as we may know it, is called that way too: a title is what its process says of itself.
+fn find_all() -> Vec<Box<dyn Running>> {
+    let masters = process::all().into_iter().filter(|(_, title)| command_line(title).is_some());
+    let master = |(id, _)| -> Option<Box<dyn Running>> {
+        let process = Process::open(id).ok()??;
+        let has_name = |program: String| PROGRAMS.iter().any(|known| program.starts_with(known));
+        let is_believed = process::is_trusted(id) && process::program(id).is_none_or(has_name);
+        let command_line = command_line(&process::title(id)).filter(|_| is_believed)?.to_owned();
+        Some(Box::new(Master { process, command_line }))
+    };
+    masters.filter_map(master).collect()
+}
+
+/// The command line that a process was started with, if its title is a master's.
+fn command_line(title: &str) -> Option<&str> {
+    let (program, command_line) = title.split_once(MASTER_TITLE)?;
+    PROGRAMS.contains(&program).then_some(command_line)
+}
+
 impl Master {
+    /// Runs the program with other arguments.
+    fn run(&self, arguments: &[String]) -> Outcome<Ran> {
+        let called = self.command_line.split(' ').next().unwrap_or_default();
+        process::run_program_of(self.process.id, called, arguments)
+    }
+
     /// The workers that take new connections.
     fn workers(&self) -> Vec<Status> {
         let serving = |worker: &Status| {
@@ -67,6 +93,26 @@ impl Master {
 }
 
 impl Running for Master {
+    fn id(&self) -> u32 {
+        self.process.id
+    }
+
+    fn uses(&self, directory: &Path) -> Option<bool> {
+        if process::shares_directory(self.process.id, directory) == Some(false) {
+            return Some(false);
+        }
+        let arguments = [started_with(&self.command_line), vec!["-T".to_owned(), "-q".to_owned()]].concat();
+        let ran = self.run(&arguments).ok().filter(|ran| ran.succeeded)?;
+        let files = nginx_config::dumped_files(&ran.output)?;
+        let main = files.first()?.path;
+        let directory = directory.canonicalize().ok()?;
+        let mut keys = files.iter().flat_map(|file| nginx_config::values(file.text, "ssl_session_ticket_key"));
+        Some(keys.any(|key| {
+            let key = nginx_config::full_path(main, &key);
+            Path::new(&key).parent().and_then(|parent| parent.canonicalize().ok()).is_some_and(|parent| parent == directory)
+        }))
+    }
+
     fn serving_since(&self) -> Option<Moment> {
         self.workers().into_iter().map(process::start_time).min()
     }
@@ -82,12 +128,12 @@ impl Running for Master {
             arguments.extend(["-c".to_owned(), config.to_owned()]);
         }
         arguments.extend(["-t".to_owned(), "-q".to_owned()]);
-        let called = self.command_line.split(' ').next().unwrap_or_default();
-        match process::run_program_of(self.process.id, called, &arguments)? {
-            (true, _) => Ok(()),
-            (false, words) => Err(Failure::refused(format!("nginx refuses its configuration and was not signalled: {words}"))
-                .hint("mend it and run this again; the old workers go on with the old keys. If it is not the configuration, name it with --config")),
+        let ran = self.run(&arguments)?;
+        if ran.succeeded {
+            return Ok(());
         }
+        Err(Failure::refused(format!("nginx refuses its configuration and was not signalled: {}", ran.words))
+            .hint("mend it and run this again; the old workers go on with the old keys. If it is not the configuration, name it with --config"))
     }
 
     fn reload(&self, patience: Duration) -> Outcome<String> {

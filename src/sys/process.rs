@@ -9,7 +9,9 @@ use nix::errno::Errno;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::startup;
-pub use crate::sys::system::process::{Process, TICK, children, is_trusted, run_program_of, start_time, status, title};
+pub use crate::sys::system::process::{
+    Process, TICK, all, children, is_trusted, program, run_program_of, shares_directory, start_time, status, title,
+};
 
 /// One look at a process that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +25,22 @@ pub struct Status {
     pub start: u64,
 }
 
-/// Runs a prepared program to its end; whether it succeeded, and what it wrote to standard error.
-pub(super) fn run(command: &mut Command, shown: &str) -> Outcome<(bool, String)> {
+/// What a program did that ran to its end.
+pub struct Ran {
+    /// It exited with 0.
+    pub succeeded: bool,
+    /// What it wrote to standard output.
+    pub output: Vec<u8>,
+    /// What it wrote to standard error.
+    pub words: String,
+}
+
+/// Runs a prepared program to its end.
+pub(super) fn run(command: &mut Command, shown: &str) -> Outcome<Ran> {
     let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
     let output = output.map_err(|error| Failure::io(format!("cannot run {shown}"), &error))?;
-    Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).trim_end().to_owned()))
+    let words = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+    Ok(Ran { succeeded: output.status.success(), output: output.stdout, words })
 }
 
 /// An environment variable, if it is set.

@@ -2,7 +2,7 @@
 # check: each finding provoked for real, nothing on a healthy host, the codes of monitoring plugins
 # shellcheck source=tests/sh/lib.sh
 . "${0%/*}/lib.sh"
-private_mounts "$@"
+private_processes "$@"
 PATH=$PATH:/usr/sbin:/sbin
 
 # What is true of this machine is no business of these tests: its nginx, swap, hibernation and clock.
@@ -85,15 +85,19 @@ start() { # start [DIRECTIVE]
     nginx_conf "${1-}" >srv/nginx.conf
     trap stop EXIT
     trap 'exit 143' HUP INT TERM
-    prlimit --core=0: nginx -p "$T/srv" -e "$T/srv/error.log" -c "$T/srv/nginx.conf"
+    # shellcheck disable=SC2086
+    prlimit --core=0: $within nginx -p "$T/srv" -e "$T/srv/error.log" -c "$T/srv/nginx.conf"
     until_ok test -s srv/pid
-    master=$(cat srv/pid)
     until_ok works
 }
-works() { grep -q 'nginx: worker' /proc/[0-9]*/cmdline 2>/dev/null && [ "$(children)" -ge 2 ]; }
+within=''
+works() { # works [NAME]: the one in srv, or NAME, has its workers
+    master=$(cat "${1:-srv}/pid")
+    grep -q 'nginx: worker' /proc/[0-9]*/cmdline 2>/dev/null && [ "$(children)" -ge 2 ]
+}
 children() { sed -n "s/^[0-9]* (nginx) [A-Y] $master .*/x/p" /proc/[0-9]*/stat 2>/dev/null | wc -l; }
 stop() {
-    master=$(cat "$T/srv/pid" 2>/dev/null) || return 0
+    master=$(cat "$T/${1:-srv}/pid" 2>/dev/null) || return 0
     grep 'nginx: master' "/proc/$master/cmdline" >/dev/null 2>&1 || return 0
     kill -s TERM "$master"
     until_ok ended
@@ -645,6 +649,103 @@ test_reload_is_on_its_way() {
     nothing --pid-file "$T/srv/pid"
     wait
 }
+# Without --pid-file: wherever its pid file is, and whatever stands in the usual one.
+test_server_is_found_by_itself() {
+    needs_processes
+    make_set a
+    start
+    nothing
+    quiet stek rotate --force a
+    finds warning server-stale
+    run check
+    out_has "nginx, process $master, serves since"
+    for pid in 1 99999999 '' x; do
+        cat >run <<END
+mount -t tmpfs stek /run
+echo '$pid' >/run/nginx.pid
+exec "\$@"
+END
+        inside="unshare -m sh $T/run"
+        exits 1 check
+        equal findings "$(findings)" 'warning server-stale'
+    done
+    inside=''
+    quiet stek reload --pid-file "$T/srv/pid"
+    nothing
+}
+needs_processes() { [ "$$" = 1 ] || skip 'no private pid namespace'; }
+# another_nginx DIRECTORY: one that names the keys there, and was there before the newest of our keys
+another_nginx() {
+    mkdir other
+    nginx_conf | sed "s|$T/srv|$T/other|; s|$DIR/|$1/|" >other/nginx.conf
+    cp srv/cert.* other
+    trap 'stop; stop other' EXIT
+    prlimit --core=0: nginx -p "$T/other" -e "$T/other/error.log" -c "$T/other/nginx.conf"
+    until_ok test -s other/pid
+    until_ok works other
+}
+test_several_servers() {
+    needs_processes
+    make_set a
+    mkdir -m 700 foreign
+    cp "$DIR"/a.* foreign
+    start
+    another_nginx "$T/foreign"
+    quiet stek rotate --force a
+    quiet stek reload --pid-file "$T/srv/pid"
+    # it has keys of its own, and who has nothing to do with ours is no matter how old
+    nothing
+    # it cannot say what it was told
+    cp other/nginx.conf good
+    echo oops >>other/nginx.conf
+    finds unknown server-unknown
+    run check
+    out_has "nginx, process $(cat other/pid): cannot find out whether it uses the keys in $DIR"
+    # with our keys
+    sed "s|$T/foreign|$DIR|" good >other/nginx.conf
+    finds warning server-stale
+    run check
+    out_has "nginx, process $(cat other/pid), serves since"
+    quiet stek reload --pid-file "$T/other/pid"
+    nothing
+    # the only one that there is need not say it
+    stop other
+    quiet stek rotate --force a
+    echo oops >>srv/nginx.conf
+    finds warning server-stale
+}
+# one that sees another directory in its place
+test_server_with_other_mounts() {
+    needs_processes
+    make_set a
+    cat >elsewhere <<END
+mkdir $T/kept
+cp -p $DIR/* $T/kept
+mount -t tmpfs stek $DIR
+cp -p $T/kept/* $DIR
+exec "\$@"
+END
+    within="unshare -m sh $T/elsewhere"
+    start
+    quiet stek rotate --force a
+    nothing
+}
+# Who calls himself nginx need not be it: a user, and a program of root's that a user gave the name.
+test_server_with_a_forged_title() {
+    needs_processes
+    needs bash
+    needs_root
+    make_set a
+    as_nobody bash -c 'exec -a "nginx: master process nginx" sleep 600' &
+    bash -c 'exec -a "nginx: master process nginx" sleep 600' &
+    until_ok forged
+    nothing
+    exits 0 stek list --prometheus
+    equal servers "$(grep '^stek_server' "$T/out")" ''
+    exits 0 check
+    kill %1 %2 2>/dev/null || kill $!
+}
+forged() { [ "$(grep -l 'nginx: master' /proc/[0-9]*/cmdline 2>/dev/null | wc -l)" = 2 ]; }
 test_core_dumps() {
     needs_root
     make_set a
@@ -668,7 +769,11 @@ test_server_not_running() {
 }
 test_server_unknown() {
     make_set a
-    echo x >pid
+    for pid in x ''; do
+        echo "$pid" >pid
+        finds unknown server-unknown --pid-file "$T/pid"
+    done
+    : >pid
     finds unknown server-unknown --pid-file "$T/pid"
     needs_root
     nothing a

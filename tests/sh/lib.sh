@@ -47,6 +47,7 @@
 #
 # private_mounts "$@"   once after loading this file: the file runs in its own mount namespace, and
 #                       tests may mount below $T. needs_mounts skips a test where that was refused.
+# private_processes "$@"  the same with a pid namespace and /proc of its own: other tests' servers are not seen
 
 LC_ALL=C TZ=UTC0
 export LC_ALL TZ
@@ -86,7 +87,13 @@ private_mounts() {
     [ -z "${STEK_TEST_NS:-}" ] && [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null || return 0
     STEK_TEST_NS=1; export STEK_TEST_NS
     # shellcheck disable=SC2086
-    exec unshare -m -- ${TEST_SHELL:-sh} "$self" "$@"
+    exec unshare -m ${STEK_TEST_PROCESSES:-} -- ${TEST_SHELL:-sh} "$self" "$@"
+}
+private_processes() {
+    if unshare -m -p -f --mount-proc true 2>/dev/null; then
+        STEK_TEST_PROCESSES='-p -f --mount-proc --kill-child'; export STEK_TEST_PROCESSES
+    fi
+    private_mounts "$@"
 }
 
 run() { rc=0; "$@" >"$T/out" 2>"$T/err" || rc=$?; }

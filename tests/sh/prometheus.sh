@@ -3,7 +3,7 @@
 # shells: dash
 # shellcheck source=tests/sh/lib.sh
 . "${0%/*}/lib.sh"
-private_mounts "$@"
+private_processes "$@"
 PATH=$PATH:/usr/sbin:/sbin
 
 monitoring=$here/../../contrib/monitoring
@@ -82,7 +82,8 @@ http {
     access_log off;
     client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
     fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
-    server { listen unix:$T/srv/socket ssl; ssl_certificate $T/srv/cert; ssl_certificate_key $T/srv/key; }
+    server { listen unix:$T/srv/socket ssl; ssl_certificate $T/srv/cert; ssl_certificate_key $T/srv/key;
+        ssl_session_ticket_key $DIR/a.1.key; }
 }
 END
     trap 'kill "$(cat srv/pid)"' EXIT
@@ -96,6 +97,16 @@ END
     equal finding "$(value 'stek_finding{name="",id="server-stale"}')" 1
     metrics --pid-file "$T/none"
     equal up "$(value 'stek_server_up{server="nginx"}')" 0
+    # without a pid file it is found by itself, and two make one sample
+    [ "$$" = 1 ] || skip 'no private pid namespace'
+    metrics
+    equal stale "$(value 'stek_server_stale{server="nginx"}')" 1
+    sed "s|$T/srv/pid|$T/srv/pid2|; s|socket|socket2|" srv/conf >srv/conf2
+    nginx -p "$T/srv" -e "$T/srv/log" -c "$T/srv/conf2"
+    trap 'kill "$(cat srv/pid)" "$(cat srv/pid2)"' EXIT
+    until_ok test -s srv/pid2
+    metrics
+    equal up "$(value 'stek_server_up{server="nginx"}')" 1
 }
 serves() {
     metrics --pid-file "$T/srv/pid"

@@ -1,6 +1,8 @@
 //! Other processes: what /proc says of them, and signals through a pidfd.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
-use crate::sys::process::{Status, run};
+use crate::sys::process::{Ran, Status, run};
 
 /// How exactly [`start_time`] is known: to the clock tick in which /proc counts, which is 10 ms everywhere but on machines
 /// where it is shorter.
@@ -121,9 +123,45 @@ pub fn start_time(status: Status) -> Moment {
     now.before(up.saturating_sub(began))
 }
 
-/// Runs a process's own program, from its own working directory, with other arguments; whether it succeeded, and what it
-/// wrote to standard error. What it was called when it was started does not matter here.
-pub fn run_program_of(id: u32, _called: &str, arguments: &[String]) -> Outcome<(bool, String)> {
+/// The processes of the pid namespace that /proc shows, without those of namespaces within it (containers), and their titles.
+#[must_use]
+pub fn all() -> Vec<(u32, String)> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    ids.filter(|id| !is_in_container(*id)).map(|id| (id, title(id))).collect()
+}
+
+/// Whether a process has more than the one id that /proc shows: one for each namespace further in. Source: proc(5), `NSpid`.
+fn is_in_container(id: u32) -> bool {
+    let text = std::fs::read(format!("/proc/{id}/status")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let ids = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    ids.is_some_and(|ids| ids.split_ascii_whitespace().count() > 1)
+}
+
+/// The file name of the program that a process runs; `None` if we may not know it.
+#[must_use]
+pub fn program(id: u32) -> Option<String> {
+    let path = std::fs::read_link(format!("/proc/{id}/exe")).ok()?;
+    Some(path.file_name()?.to_string_lossy().into_owned())
+}
+
+/// Whether a process, which may have another root directory or other mounts, finds the same directory at this path; `None`
+/// if we may not know.
+#[must_use]
+pub fn shares_directory(id: u32, path: &Path) -> Option<bool> {
+    let path = std::path::absolute(path).ok()?;
+    let here = std::fs::metadata(&path).ok()?;
+    match std::fs::metadata(format!("/proc/{id}/root{}", path.display())) {
+        Ok(there) => Some((here.dev(), here.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => None,
+        Err(_) => Some(false),
+    }
+}
+
+/// Runs a process's own program, from its own working directory, with other arguments. What it was called when it was
+/// started does not matter here.
+pub fn run_program_of(id: u32, _called: &str, arguments: &[String]) -> Outcome<Ran> {
     // The link leads to the very file that runs, even if a newer one has taken its place.
     let mut command = Command::new(format!("/proc/{id}/exe"));
     if let Ok(program) = std::fs::read_link(format!("/proc/{id}/exe")) {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::said;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
-use crate::sys::process::{Status, run};
+use crate::sys::process::{Ran, Status, run};
 
 /// How exactly [`start_time`] is known. ps tells ages in whole seconds; the earliest start that they allow is up to two
 /// seconds, and the time that ps takes, before the true one.
@@ -142,6 +142,24 @@ pub fn title(id: u32) -> String {
     one(id).map(|row| row.title).unwrap_or_default()
 }
 
+/// All processes and their titles.
+#[must_use]
+pub fn all() -> Vec<(u32, String)> {
+    rows(&["-A"]).into_iter().map(|row| (row.id, row.title)).collect()
+}
+
+/// The file name of the program that a process runs, which is not known here.
+#[must_use]
+pub fn program(_id: u32) -> Option<String> {
+    None
+}
+
+/// Whether a process finds the same directory at this path, which is not known here.
+#[must_use]
+pub fn shares_directory(_id: u32, _path: &Path) -> Option<bool> {
+    None
+}
+
 /// The earliest moment at which a process can have begun. One that is gone began now.
 #[must_use]
 pub fn start_time(status: Status) -> Moment {
@@ -150,9 +168,9 @@ pub fn start_time(status: Status) -> Moment {
     one(status.id).map_or(now, |row| now.before(row.age + Duration::from_secs(1)))
 }
 
-/// Runs a process's program with other arguments; whether it succeeded, and what it wrote to standard error. Only by the path
-/// that it was `called` when it was started is the program known here, and its working directory is not.
-pub fn run_program_of(id: u32, called: &str, arguments: &[String]) -> Outcome<(bool, String)> {
+/// Runs a process's program with other arguments. Only by the path that it was `called` when it was started is the program
+/// known here, and its working directory is not.
+pub fn run_program_of(id: u32, called: &str, arguments: &[String]) -> Outcome<Ran> {
     if !Path::new(called).is_absolute() {
         let shown = called.escape_debug();
         return Err(Failure::refused(format!(
