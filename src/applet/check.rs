@@ -166,7 +166,7 @@ pub(super) fn look(
         path: settings.directory.clone(),
         directory,
         swaps: host::swaps(),
-        hibernates: host::can_hibernate(),
+        hibernation: host::hibernation(),
         clock_is_synchronised: host::clock_is_synchronised(),
         sets,
         twins,

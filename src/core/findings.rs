@@ -120,7 +120,7 @@ kinds! {
     CORE_DUMPS "core-dumps" [Warning]
         "set worker_rlimit_core (nginx) or the service's LimitCORE to 0, then restart the server"
     HIBERNATION "hibernation" [Warning]
-        "forbid it: 'systemctl mask hibernate.target hybrid-sleep.target suspend-then-hibernate.target', or boot with nohibernate"
+        "forbid it: AllowHibernation=no in /etc/systemd/sleep.conf, or boot with nohibernate; or encrypt the swap"
     CLOCK_BEHIND "clock-behind" [Critical]
         "set the clock; 'stek rotate' then dates the keys anew"
     CLOCK_UNSYNCHRONISED "clock-unsynchronised" [Warning]
@@ -179,8 +179,8 @@ pub struct Facts {
     pub directory: Option<Directory>,
     /// The swap areas in use.
     pub swaps: Vec<(String, Swap)>,
-    /// Whether the host would hibernate when asked to.
-    pub hibernates: bool,
+    /// How the host was set up to hibernate, if it was.
+    pub hibernation: Option<String>,
     /// Whether something keeps the clock right.
     pub clock_is_synchronised: bool,
     /// The key sets.
@@ -599,7 +599,7 @@ impl Found<'_> {
     }
 
     fn host(&mut self) {
-        let Facts { now, period, sets, swaps, hibernates, clock_is_synchronised, directory, .. } = self.facts;
+        let Facts { now, period, sets, swaps, hibernation, clock_is_synchronised, directory, .. } = self.facts;
         // One epoch ahead is a step of the clock at a boundary, or a chain of one's own: the clock will get there.
         let epoch = period.epoch(*now);
         let ahead = |set: &Set| {
@@ -623,8 +623,12 @@ impl Found<'_> {
             self.add(&CLOCK_UNSYNCHRONISED, Severity::Warning, None, "nothing keeps the clock right");
         }
         let disks: Vec<_> = swaps.iter().filter(|(_, at)| *at == Swap::Disk).map(|(area, _)| area.as_str()).collect();
-        if *hibernates && !disks.is_empty() && directory.is_some() {
-            let text = format!("hibernation would write all memory, keys too, to {}", disks.join(", "));
+        if let Some(how) = hibernation
+            && !disks.is_empty()
+            && directory.is_some()
+        {
+            let text =
+                format!("hibernation would write all memory, keys too, to {}: it is set up ({how})", disks.join(", "));
             self.add(&HIBERNATION, Severity::Warning, None, text);
         }
     }
@@ -801,7 +805,7 @@ mod tests {
                 left_over: Vec::new(),
             }),
             swaps: vec![("/dev/sda2".to_owned(), Swap::Disk)],
-            hibernates: false,
+            hibernation: None,
             clock_is_synchronised: true,
             sets: vec![set("a", period, 0, now), set("b", period, 10, now)],
             twins: Vec::new(),
@@ -914,7 +918,7 @@ mod tests {
                 directory(f).may_swap = true;
                 f.swaps[0].1 = Swap::Memory;
             }),
-            ("hibernation", Warning, |f| f.hibernates = true),
+            ("hibernation", Warning, |f| f.hibernation = Some("resume=".to_owned())),
             ("clock-unsynchronised", Warning, |f| f.clock_is_synchronised = false),
             ("clock-behind", Critical, |f| f.now -= 2 * 43200),
             ("core-dumps", Warning, |f| f.servers[0].core_dumps = Some(("unlimited".to_owned(), "core".to_owned()))),

@@ -1,5 +1,7 @@
 //! What the kernel's own files say about the ways in which memory reaches a disk: swap, hibernation, core dumps.
 
+use std::collections::BTreeMap;
+
 /// Where a swap area keeps its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Swap {
@@ -24,17 +26,72 @@ pub fn swap_areas(table: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether this kernel would write memory to a disk on request and find it again: /sys/power/state knows "disk",
-/// /sys/power/disk is not disabled (as by `nohibernate` or lockdown), and /sys/power/resume names a device.
-/// Source: Linux, `Documentation/admin-guide/pm/sleep-states.rst`.
+/// Whether this kernel would write memory to a disk on request: /sys/power/state knows "disk", and /sys/power/disk is not
+/// disabled (as by `nohibernate` or lockdown). Source: Linux, `Documentation/admin-guide/pm/sleep-states.rst`.
+///
+/// /sys/power/resume does not matter: without it the first swap area is taken, and systemd sets it before.
 #[must_use]
-pub fn can_hibernate(state: &str, disk: &str, resume: &str) -> bool {
-    let resume = resume.trim();
+pub fn can_hibernate(state: &str, disk: &str) -> bool {
     state.split_ascii_whitespace().any(|state| state == "disk")
         && !disk.trim().is_empty()
         && !disk.contains("[disabled]")
-        && !resume.is_empty()
-        && resume != "0:0"
+}
+
+/// Whether the kernel was told where to find the memory of a hibernated system. Source: Linux,
+/// `Documentation/admin-guide/kernel-parameters.txt`.
+///
+/// Debian and Ubuntu never write that by themselves: their initramfs finds the swap area on every host that has one.
+#[must_use]
+pub fn is_to_resume(command_line: &str) -> bool {
+    let has = |wanted: &str| command_line.split_ascii_whitespace().any(|word| word == wanted);
+    let named =
+        command_line.split_ascii_whitespace().any(|word| word.strip_prefix("resume=").is_some_and(|to| !to.is_empty()));
+    named && !has("noresume") && !has("hibernate=noresume")
+}
+
+/// What sleep.conf and logind.conf say of hibernation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hibernation {
+    /// Nothing: it happens when root says so, and nobody seems to mean to.
+    Default,
+    /// It is forbidden.
+    Forbidden,
+    /// Somebody set it up, with this line.
+    SetUp(String),
+}
+
+/// Reads the settings of systemd or elogind: the texts of their files, in the order in which they count, the last one most.
+/// Sources: systemd-sleep.conf(5), logind.conf(5).
+#[must_use]
+pub fn hibernation<'a>(texts: impl IntoIterator<Item = &'a str>) -> Hibernation {
+    const KINDS: [&str; 3] = ["AllowHibernation", "AllowHybridSleep", "AllowSuspendThenHibernate"];
+    const ACTIONS: [&str; 3] = ["hibernate", "hybrid-sleep", "suspend-then-hibernate"];
+    let mut settings = BTreeMap::new();
+    for text in texts {
+        let mut section = "";
+        for line in text.lines().map(str::trim) {
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = name;
+            } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with(['#', ';'])) {
+                settings.insert((section, key.trim()), value.trim());
+            }
+        }
+    }
+    let says_yes = |value: &str| ["yes", "true", "on", "1", "y", "t"].contains(&value.to_ascii_lowercase().as_str());
+    let allowed =
+        |kind: &str| settings.get(&("Sleep", kind)).filter(|value| !value.is_empty()).map(|value| says_yes(value));
+    // The other two are off with it, unless they are switched on.
+    if allowed(KINDS[0]) == Some(false) && KINDS[1..].iter().all(|kind| allowed(kind) != Some(true)) {
+        return Hibernation::Forbidden;
+    }
+    let shows_intent = |section: &str, key: &str, value: &str| match section {
+        "Sleep" if KINDS.contains(&key) => says_yes(value),
+        "Sleep" => (key.starts_with("Hibernate") || key.starts_with("HybridSleep")) && !value.is_empty(),
+        "Login" => value.split_ascii_whitespace().any(|word| ACTIONS.contains(&word)),
+        _ => false,
+    };
+    let found = settings.iter().find(|((section, key), value)| shows_intent(section, key, value));
+    found.map_or(Hibernation::Default, |((_, key), value)| Hibernation::SetUp(format!("{key}={value}")))
 }
 
 /// Whether a pattern as in `/proc/sys/kernel/core_pattern` keeps core dumps at all. Systems that want none pipe them into
@@ -72,12 +129,51 @@ mod tests {
     }
 
     #[test]
-    fn hibernation_needs_a_kernel_that_can_and_a_place_to_resume_from() {
-        assert!(can_hibernate("freeze mem disk\n", "[platform] shutdown reboot\n", "254:1\n"));
-        assert!(!can_hibernate("freeze mem\n", "[platform] shutdown\n", "254:1\n"));
-        assert!(!can_hibernate("freeze mem disk\n", "[disabled]\n", "254:1\n"));
-        assert!(!can_hibernate("freeze mem disk\n", "[platform]\n", "0:0\n"));
-        assert!(!can_hibernate("", "", ""));
+    fn hibernation_needs_a_kernel_that_can() {
+        assert!(can_hibernate("freeze mem disk\n", "[platform] shutdown reboot\n"));
+        assert!(!can_hibernate("freeze mem\n", "[platform] shutdown\n"));
+        assert!(!can_hibernate("freeze mem disk\n", "[disabled]\n"));
+        assert!(!can_hibernate("", ""));
+    }
+
+    #[test]
+    fn the_kernel_is_told_to_resume() {
+        assert!(is_to_resume("root=/dev/sda1 resume=UUID=1-2 quiet\n"));
+        for other in ["", "root=/dev/sda1 ro quiet", "resume=", "resume=/dev/sda2 noresume", "xresume=/dev/sda2"] {
+            assert!(!is_to_resume(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_of_hibernation_sets_nothing_up() {
+        for text in [
+            "",
+            "[Sleep]\n#AllowHibernation=yes\n#HibernateMode=platform shutdown\n",
+            "[Login]\n#HandleHibernateKey=hibernate\nIdleAction=suspend\nKillUserProcesses=no\n",
+            "[Other]\nAllowHibernation=yes\n",
+            "[Sleep]\nAllowSuspend=no\nHibernateMode=\n",
+            "AllowHibernation=yes\n",
+        ] {
+            assert_eq!(hibernation([text]), Hibernation::Default, "{text}");
+        }
+    }
+
+    #[test]
+    fn hibernation_is_set_up_and_forbidden() {
+        for (text, line) in [
+            ("[Sleep]\nAllowHibernation=yes\n", "AllowHibernation=yes"),
+            ("[Sleep]\n HibernateDelaySec = 2h\n", "HibernateDelaySec=2h"),
+            ("[Sleep]\nAllowHibernation=no\nAllowHybridSleep=1\n", "AllowHybridSleep=1"),
+            ("[Login]\nIdleAction=suspend-then-hibernate\n", "IdleAction=suspend-then-hibernate"),
+            ("[Login]\nSleepOperation=suspend hibernate\n", "SleepOperation=suspend hibernate"),
+        ] {
+            assert_eq!(hibernation([text]), Hibernation::SetUp(line.to_owned()));
+        }
+        // The last one counts.
+        let (yes, no) = ("[Sleep]\nAllowHibernation=yes\n", "[Sleep]\nAllowHibernation=no\n");
+        assert_eq!(hibernation([yes, no]), Hibernation::Forbidden);
+        assert_eq!(hibernation([no, yes]), Hibernation::SetUp("AllowHibernation=yes".to_owned()));
+        assert_eq!(hibernation([no, "[Login]\nIdleAction=hibernate\n"]), Hibernation::Forbidden);
     }
 
     #[test]

@@ -527,44 +527,83 @@ test_several_swaps() {
     nothing --ignore swap --ignore swap-zram
     exits 2 check --ignore swap-zram
 }
-test_hibernation() {
+# power: what the kernel of a default Debian server with a swap partition says, and its settings, all commented out
+power() {
     needs_mounts
     [ -d /sys/power ] || skip 'no /sys/power'
     needs_noswap
-    mkdir power
+    mkdir -p power etc/systemd/system etc/systemd/logind.conf.d
     echo 'freeze mem disk' >power/state
     echo '[platform] shutdown reboot suspend test_resume' >power/disk
+    # its initramfs sets that, whether anybody wants it or not
     echo 254:1 >power/resume
+    echo 'BOOT_IMAGE=/boot/vmlinuz-6.1.0-28-amd64 root=UUID=1-2 ro quiet' >cmdline
+    printf '[Sleep]\n#AllowHibernation=yes\n#HibernateMode=platform shutdown\n' >etc/systemd/sleep.conf
+    printf '[Login]\n#HandleHibernateKey=hibernate\n' >etc/systemd/logind.conf
+    printf '[Login]\nInhibitDelayMaxSec=30\n' >etc/systemd/logind.conf.d/unattended-upgrades-logind-maxdelay.conf
     swap_on /dev/sdz9
-    with_power="$T/power /sys/power $T/swaps /proc/swaps $T/block /sys/class/block"
-    # shellcheck disable=SC2086
-    at $with_power
+    at "$T/power" /sys/power "$T/swaps" /proc/swaps "$T/block" /sys/class/block "$T/cmdline" /proc/cmdline "$T/etc" /etc
+    nothing
+}
+test_hibernation_on_the_command_line() {
+    power
+    echo 'root=UUID=1-2 ro resume=UUID=3-4' >cmdline
     finds warning hibernation
+    # whatever the kernel made of it
+    echo 0:0 >power/resume
+    finds warning hibernation
+    run check
+    out_has "keys too, to /dev/sdz9: it is set up (resume= on the kernel's command line)"
+    echo 'root=UUID=1-2 ro resume=UUID=3-4 noresume' >cmdline
+    nothing
+    # the kernel cannot
+    echo 'root=UUID=1-2 ro resume=UUID=3-4' >cmdline
     echo 'platform shutdown [disabled]' >power/disk
     nothing
     echo '[platform] shutdown' >power/disk
-    echo 0:0 >power/resume
-    nothing
-    echo 254:1 >power/resume
     echo 'freeze mem' >power/state
     nothing
     echo 'freeze mem disk' >power/state
+    # where it goes
     echo CRYPT-PLAIN-swap >block/sdz9/dm/uuid
     nothing
     : >block/sdz9/dm/uuid
     finds warning hibernation
-    if [ -d /etc/systemd/system ]; then
-        mkdir system
-        # shellcheck disable=SC2086
-        at $with_power "$T/system" /etc/systemd/system
-        ln -s /dev/null system/hibernate.target
-        ln -s /dev/null system/hybrid-sleep.target
-        [ -e /run/systemd/system/suspend-then-hibernate.target ] || finds warning hibernation
-        ln -s /dev/null system/suspend-then-hibernate.target
-        nothing
-    fi
-    # nothing to resume from
     echo 'Filename Type' >swaps
+    nothing
+}
+test_hibernation_in_the_settings() {
+    power
+    for line in Sleep:AllowHibernation=yes Sleep:HibernateDelaySec=2h Login:IdleAction=hibernate \
+        Login:HandlePowerKey=hybrid-sleep; do
+        mkdir -p etc/systemd/sleep.conf.d
+        printf '[%s]\n%s\n' "${line%%:*}" "${line#*:}" >etc/systemd/sleep.conf.d/50-site.conf
+        finds warning hibernation
+        run check
+        out_has "it is set up (${line#*:} in the settings of systemd or elogind)"
+        # what comes later counts, and the name of a piece says when it comes
+        printf '[Sleep]\nAllowHibernation=no\n' >etc/systemd/sleep.conf.d/60-site.conf
+        nothing
+        mv etc/systemd/sleep.conf.d/60-site.conf etc/systemd/sleep.conf.d/40-site.conf
+        case $line in *AllowHibernation*) finds warning hibernation ;; *) nothing ;; esac
+        rm -r etc/systemd/sleep.conf.d
+        nothing
+    done
+    mkdir etc/elogind
+    printf '[Login]\nHandleLidSwitch=suspend-then-hibernate\n' >etc/elogind/logind.conf
+    finds warning hibernation
+}
+test_hibernation_is_masked() {
+    power
+    echo 'root=UUID=1-2 ro resume=UUID=3-4' >cmdline
+    ln -s /dev/null etc/systemd/system/hibernate.target
+    ln -s /dev/null etc/systemd/system/hybrid-sleep.target
+    finds warning hibernation
+    ln -s /dev/null etc/systemd/system/suspend-then-hibernate.target
+    nothing
+    rm etc/systemd/system/*.target
+    finds warning hibernation
+    ln -s /dev/null etc/systemd/system/sleep.target
     nothing
 }
 # the keys on a file system that is never swapped

@@ -1,9 +1,10 @@
 //! What could carry memory to a disk on this host, and whether its clock is right.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::core::host::{self, Swap};
+use crate::core::host::{self, Hibernation, Swap};
 
 fn text(path: impl AsRef<Path>) -> String {
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
@@ -47,21 +48,54 @@ fn is_encrypted(device: &Path, depth: u32) -> bool {
     depth > 0 && parts.peek().is_some() && parts.all(|part| is_encrypted(&part.path(), depth - 1))
 }
 
-/// Whether this host would hibernate when asked to.
+/// How this host was set up to hibernate, if it was. That root could make it do so is true of nearly every host with swap.
 #[must_use]
-pub fn can_hibernate() -> bool {
+pub fn hibernation() -> Option<String> {
     let power = |file: &str| text(format!("/sys/power/{file}"));
-    host::can_hibernate(&power("state"), &power("disk"), &power("resume")) && !hibernation_is_masked()
+    if !host::can_hibernate(&power("state"), &power("disk")) || hibernation_is_masked() {
+        return None;
+    }
+    let texts = settings_of_sleep();
+    match host::hibernation(texts.iter().map(String::as_str)) {
+        Hibernation::Forbidden => None,
+        Hibernation::SetUp(line) => Some(format!("{line} in the settings of systemd or elogind")),
+        Hibernation::Default => {
+            host::is_to_resume(&text("/proc/cmdline")).then(|| "resume= on the kernel's command line".to_owned())
+        }
+    }
 }
 
-/// systemd's way to forbid it: the targets are links to /dev/null.
+/// systemd's way to forbid it: its targets are links to /dev/null, or the one that all of them need is.
 fn hibernation_is_masked() -> bool {
     let is_masked = |unit: &str| {
         ["/etc/systemd/system", "/run/systemd/system"].into_iter().any(|directory| {
             std::fs::read_link(Path::new(directory).join(unit)).is_ok_and(|to| to == Path::new("/dev/null"))
         })
     };
-    ["hibernate.target", "hybrid-sleep.target", "suspend-then-hibernate.target"].into_iter().all(is_masked)
+    is_masked("sleep.target")
+        || ["hibernate.target", "hybrid-sleep.target", "suspend-then-hibernate.target"].into_iter().all(is_masked)
+}
+
+/// The texts of sleep.conf and logind.conf in the order in which they count: the main file of the first directory that has
+/// one, then the pieces of all directories by their names, of two with one name the first. Source: systemd-sleep.conf(5).
+fn settings_of_sleep() -> Vec<String> {
+    let mut texts = Vec::new();
+    for program in ["systemd", "elogind"] {
+        let places = ["/etc", "/run", "/usr/local/lib", "/usr/lib"].map(|place| Path::new(place).join(program));
+        for file in ["sleep.conf", "logind.conf"] {
+            texts.extend(places.iter().map(|place| place.join(file)).find(|path| path.exists()).map(text));
+            let mut pieces = BTreeMap::new();
+            for place in &places {
+                let Ok(entries) = std::fs::read_dir(place.join(format!("{file}.d"))) else { continue };
+                for piece in entries.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "conf"))
+                {
+                    pieces.entry(piece.file_name()).or_insert_with(|| piece.path());
+                }
+            }
+            texts.extend(pieces.into_values().map(text));
+        }
+    }
+    texts
 }
 
 /// Where core dumps go, if they are kept.
