@@ -775,8 +775,8 @@ test_server_with_a_forged_title() {
     needs bash
     needs_root
     make_set a
-    as_nobody bash -c 'exec -a "nginx: master process nginx" sleep 600' &
-    bash -c 'exec -a "nginx: master process nginx" sleep 600' &
+    as_nobody bash -c 'exec -a "nginx: master process forged" sleep 600' &
+    bash -c 'exec -a "nginx: master process forged" sleep 600' &
     until_ok forged
     nothing
     exits 0 stek list --prometheus
@@ -784,7 +784,10 @@ test_server_with_a_forged_title() {
     exits 0 check
     kill %1 %2 2>/dev/null || kill $!
 }
-forged() { [ "$(grep -l 'nginx: master' /proc/[0-9]*/cmdline 2>/dev/null | wc -l)" = 2 ]; }
+forged() { # both of them
+    grep -l "^nginx: master process forged" /proc/[0-9]*/cmdline >forged 2>/dev/null || :
+    [ "$(wc -l <forged)" = 2 ]
+}
 test_core_dumps() {
     needs_root
     make_set a
