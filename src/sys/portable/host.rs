@@ -28,10 +28,10 @@ fn kind(area: &str) -> Swap {
     if cfg!(target_os = "openbsd") || area.strip_suffix(".eli").is_some() { Swap::Encrypted } else { Swap::Disk }
 }
 
-/// Whether this host would hibernate when asked to: nothing is known of it.
+/// How this host was set up to hibernate, if it was: nothing is known of it.
 #[must_use]
-pub fn can_hibernate() -> bool {
-    false
+pub fn hibernation() -> Option<String> {
+    None
 }
 
 /// Where core dumps go, if they are kept: nothing is known of it.
