@@ -4,6 +4,8 @@
 //! `src/core/ngx_conf_file.c`, `ngx_conf_read_token()` and `ngx_conf_include()`; for Lua blocks lua-nginx-module,
 //! `src/ngx_http_lua_lex.c`.
 
+use std::collections::{HashMap, HashSet};
+
 /// One configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct File<'a> {
@@ -18,22 +20,36 @@ const MARKER: &[u8] = b"# configuration file ";
 
 /// Splits the output of `nginx -T` into its files, the main one first; `None` if it is not that output.
 ///
-/// What stands before the first file is nginx's own talk (`nginx -T 2>&1`).
+/// Any file may hold a comment that looks like the mark of another one. So the first line has to be a mark, but for nginx's
+/// own talk (`nginx -T 2>&1`); a later one begins a file only between two directives outside of all blocks, and only if what
+/// comes before it includes that path, once. Source: nginx, `src/core/nginx.c` `main()` and `src/core/ngx_conf_file.c`
+/// `ngx_conf_add_dump()`: each file is written once, where it was opened first.
 #[must_use]
 pub fn dumped_files(input: &[u8]) -> Option<Vec<File<'_>>> {
-    let mut files: Vec<File<'_>> = Vec::new();
-    let mut start = 0;
-    let mut at = 0;
-    for line in input.split_inclusive(|b| *b == b'\n') {
-        if let Some(path) = marked_path(line) {
-            end(&mut files, &input[start..at]);
-            start = at + line.len();
-            files.push(File { path, text: &[] });
+    let talk: usize = input.split_inclusive(|b| *b == b'\n').take_while(|line| is_talk(line)).map(<[u8]>::len).sum();
+    let mut parser = Parser::new(&input[talk..]);
+    let main = parser.mark().filter(|path| path.starts_with(['/', '.']))?;
+    parser = Parser::new(parser.rest());
+    let mut files = vec![File { path: main, text: parser.text }];
+    let mut known = HashSet::from([main]);
+    let mut included = Included::default();
+    loop {
+        parser.skip_blank();
+        let before = &parser.text[..parser.at];
+        if let Some(path) = parser.mark() {
+            if included.has(path) && known.insert(path) {
+                end(&mut files, before);
+                parser = Parser::new(parser.rest());
+                files.push(File { path, text: parser.text });
+            }
+        } else if !parser.skip_comment() {
+            match parser.next_item() {
+                Ok(Some((item, _))) => included.extend(main, item),
+                // What does not parse is for those to say who read it.
+                Ok(None) | Err(_) => return Some(files),
+            }
         }
-        at += line.len();
     }
-    end(&mut files, &input[start..]);
-    (!files.is_empty()).then_some(files)
 }
 
 fn end<'a>(files: &mut [File<'a>], text: &'a [u8]) {
@@ -42,9 +58,57 @@ fn end<'a>(files: &mut [File<'a>], text: &'a [u8]) {
     }
 }
 
+/// What nginx says on standard error: `nginx: [warn] …`, and once it has a log `2026/11/24 00:00:00 [warn] …`.
+fn is_talk(line: &[u8]) -> bool {
+    let has_time = || {
+        let form = b"0000/00/00 00:00:00 [";
+        let fits = |(byte, wanted): (&u8, &u8)| if *wanted == b'0' { byte.is_ascii_digit() } else { byte == wanted };
+        line.len() > form.len() && line.iter().zip(form).all(fits)
+    };
+    line.starts_with(b"nginx: ") || line.starts_with(b"angie: ") || has_time()
+}
+
 fn marked_path(line: &[u8]) -> Option<&str> {
     let path = line.strip_prefix(MARKER)?.trim_ascii_end().strip_suffix(b":")?;
-    std::str::from_utf8(path).ok().filter(|path| path.starts_with('/'))
+    std::str::from_utf8(path).ok()
+}
+
+/// The paths that a configuration includes.
+#[derive(Default)]
+struct Included {
+    paths: HashSet<String>,
+    /// By their directories, of which there may be thousands.
+    patterns: HashMap<String, HashSet<String>>,
+    /// With a wildcard in the directory as well.
+    wide: HashSet<String>,
+}
+
+impl Included {
+    fn extend(&mut self, main: &str, item: Item) {
+        let Some(path) = value_of(item, "include") else { return };
+        let path = full_path(main, &path);
+        match directory_and_name(&path) {
+            _ if !is_pattern(&path) => self.paths.insert(path),
+            (directory, _) if is_pattern(directory) => self.wide.insert(path),
+            (directory, name) => self.patterns.entry(directory.to_owned()).or_default().insert(name.to_owned()),
+        };
+    }
+
+    fn has(&self, path: &str) -> bool {
+        let (directory, name) = directory_and_name(path);
+        let fits = |patterns: &HashSet<String>| {
+            patterns.iter().any(|pattern| matches_part(pattern.as_bytes(), name.as_bytes()))
+        };
+        self.paths.contains(path)
+            || self.patterns.get(directory).is_some_and(fits)
+            || self.wide.iter().any(|pattern| matches(pattern, path))
+    }
+}
+
+/// A path before and after its last slash.
+#[must_use]
+pub fn directory_and_name(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 /// The full path of what a configuration names: relative to the directory of the main file.
@@ -229,15 +293,39 @@ impl<'a> Parser<'a> {
     }
 
     fn skip_space(&mut self) {
-        while let Some(byte) = self.peek() {
-            match byte {
-                b' ' | b'\t' | b'\r' | b'\n' => {
-                    self.step();
-                }
-                b'#' => while !matches!(self.step(), None | Some(b'\n')) {},
-                _ => break,
-            }
+        self.skip_blank();
+        while self.skip_comment() {
+            self.skip_blank();
         }
+    }
+
+    fn skip_blank(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.step();
+        }
+    }
+
+    fn skip_comment(&mut self) -> bool {
+        let is_comment = self.peek() == Some(b'#');
+        if is_comment {
+            while !matches!(self.step(), None | Some(b'\n')) {}
+        }
+        is_comment
+    }
+
+    /// Reads a line with which `nginx -T` may begin a file, if one stands here: between directives, outside of all blocks.
+    fn mark(&mut self) -> Option<&'a str> {
+        let rest = self.rest();
+        let begins_line = self.at == 0 || self.text[self.at - 1] == b'\n';
+        let path = marked_path(rest.split_inclusive(|b| *b == b'\n').next()?)?;
+        (self.depth == 0 && begins_line).then(|| {
+            self.skip_comment();
+            path
+        })
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text[self.at..]
     }
 
     /// A word up to white space, `;` or a `{` that does not follow a `$`. A quote inside it is an ordinary byte.
@@ -391,14 +479,16 @@ pub fn values(text: &[u8], directive: &str) -> Vec<String> {
     let mut parser = Parser::new(text);
     let mut found = Vec::new();
     while let Ok(Some((item, _))) = parser.next_item() {
-        if let Item::Directive(mut words) = item
-            && words.len() == 2
-            && words[0] == directive
-        {
-            found.extend(words.pop());
-        }
+        found.extend(value_of(item, directive));
     }
     found
+}
+
+fn value_of(item: Item, directive: &str) -> Option<String> {
+    match item {
+        Item::Directive(mut words) if words.len() == 2 && words[0] == directive => words.pop(),
+        _ => None,
+    }
 }
 
 /// A duration in seconds: `1d`, `"1h 30m"`, `300`; `None` for what nginx refuses.
@@ -491,14 +581,58 @@ mod tests {
 
     #[test]
     fn a_dump_is_split_into_its_files() {
-        let dump = b"nginx: the configuration file /a/nginx.conf syntax is ok\n# configuration file /a/nginx.conf:\nb;\n\n# configuration file /a/c d.conf:\ne;\n";
+        let dump = b"nginx: the configuration file /a/nginx.conf syntax is ok\n# configuration file /a/nginx.conf:\ninclude c*;\n\n# configuration file /a/c d.conf:\ne;\n";
         let files = dumped_files(dump).unwrap();
         assert_eq!(
             files,
-            [File { path: "/a/nginx.conf", text: b"b;\n\n" }, File { path: "/a/c d.conf", text: b"e;\n" }]
+            [File { path: "/a/nginx.conf", text: b"include c*;\n\n" }, File { path: "/a/c d.conf", text: b"e;\n" }]
         );
         assert_eq!(dumped_files(b"a;\n # configuration file x:\n"), None);
         assert_eq!(dumped_files(b""), None);
+    }
+
+    /// The paths of the files of a dump.
+    fn paths(dump: &str) -> Vec<&str> {
+        dumped_files(dump.as_bytes()).unwrap_or_default().iter().map(|file| file.path).collect()
+    }
+
+    #[test]
+    fn a_comment_begins_no_file() {
+        let mark = |path: &str| format!("# configuration file {path}:\n");
+        let (main, a) = (mark("/e/nginx.conf"), mark("/e/a"));
+        // Only what a file before it includes, outside of blocks and quotes, at the beginning of a line, once.
+        for (text, wanted) in [
+            (format!("{main}include a;\n{a}b;\n"), vec!["/e/nginx.conf", "/e/a"]),
+            (format!("{main}http {{ server {{ include a; }} }}\n\n{a}{a}b;\n{main}"), vec!["/e/nginx.conf", "/e/a"]),
+            (format!("{main}include a;\nhttp {{\n{a}}}\n"), vec!["/e/nginx.conf"]),
+            (format!("{main}include a;\nb '\n{a}';\n"), vec!["/e/nginx.conf"]),
+            (format!("{main}include a;\nb\n{a};\n"), vec!["/e/nginx.conf"]),
+            (format!("{main}include a;\n {a}"), vec!["/e/nginx.conf"]),
+            (format!("{main}include a; # {a}"), vec!["/e/nginx.conf"]),
+            (format!("{main}{a}include a;"), vec!["/e/nginx.conf"]),
+            (format!("{main}include b;\n{a}"), vec!["/e/nginx.conf"]),
+            (format!("{main}content_by_lua_block {{\ninclude a;\n}}\n{a}"), vec!["/e/nginx.conf"]),
+            (format!("{main}include s/*.conf;\n{a}{}", mark("/e/s/x.conf")), vec!["/e/nginx.conf", "/e/s/x.conf"]),
+            (
+                format!("{main}include */x.c;\n{}{}", mark("/e/x.c"), mark("/e/s/x.c")),
+                vec!["/e/nginx.conf", "/e/s/x.c"],
+            ),
+            (format!("{main}include a;\n{a}include b;\n{}", mark("/e/b")), vec!["/e/nginx.conf", "/e/a", "/e/b"]),
+        ] {
+            assert_eq!(paths(&text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_nginx_itself_may_speak_before_a_dump() {
+        let mark = "# configuration file /e/nginx.conf:\n";
+        for talk in ["", "nginx: [warn] x\nangie: y\n", "2026/11/24 01:02:03 [warn] 1#1: x\n"] {
+            assert_eq!(paths(&format!("{talk}{mark}")), ["/e/nginx.conf"], "{talk}");
+        }
+        for other in ["\n", " ", "# nginx.conf\n", "http { }\n", "2026/11/24\n", "nginx:\n"] {
+            assert_eq!(paths(&format!("{other}{mark}")), [""; 0], "{other}");
+        }
+        assert_eq!(paths("# configuration file of our web server:\n"), [""; 0]);
     }
 
     #[test]

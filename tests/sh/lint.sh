@@ -61,6 +61,37 @@ test_a_file_and_standard_input_are_the_same() {
     exits 1 lint "$T/dump"
     out_has '/usr/local/nginx/conf/tls.conf:1: warning: ssl_session_timeout is 3d, longer than the window of 1d'
 }
+test_a_comment_begins_no_file() {
+    cat >"$T/dump" <<'EOF'
+nginx: [warn] conflicting server name "a" on 0.0.0.0:443, ignored
+2026/11/24 00:00:00 [warn] 7#7: something else
+# configuration file /etc/nginx/nginx.conf:
+# configuration file /etc/nginx/nginx.conf:
+events { }
+http {
+# configuration file /etc/nginx/keys:
+    server { listen 443 ssl; include keys; }
+    log_format x '
+# configuration file /etc/nginx/keys:
+';
+    include absent;
+}
+
+# configuration file /etc/nginx/keys:
+# configuration file /etc/nginx/other:
+ssl_session_ticket_key /run/stek/a.1.key;
+ssl_session_ticket_key /run/stek/a.2.key;
+# configuration file /etc/nginx/keys:
+ssl_session_ticket_key /run/stek/a.3.key;
+EOF
+    exits 1 lint "$T/dump"
+    out_is "/etc/nginx/nginx.conf:9: note: /etc/nginx/absent is not in the input and was not read [include-unread]
+/etc/nginx/keys:5: warning: the next key, slot 0, is missing in this list: at a rotation tickets are refused until all servers have it [missing-next]"
+    # a configuration with such a comment is no dump
+    { echo 'events { }'; sed '1,2d' "$T/dump"; } >"$T/etc"
+    run lint "$T/etc"
+    out_has "$T/etc:7: note: $T/keys is not in the input"
+}
 test_the_line_of_a_finding() {
     exits 1 lint "$fixtures/virtual-hosts.conf"
     out_is "$fixtures/virtual-hosts.conf:20: error: nginx ignores these keys on 0.0.0.0:443, [::]:443: its default server is a.example at $fixtures/virtual-hosts.conf:5, whose keys of a are used for all names [ignored-keys]"
