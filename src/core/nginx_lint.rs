@@ -73,6 +73,7 @@ rules! {
     ReplacedList "replaced-list" Warning,
     SharedTrust "shared-trust" Error,
     Syntax "syntax" Error,
+    TicketsByVersion "tickets-by-version" Warning,
     TicketsOff "tickets-off" Warning,
     TimeoutOverWeek "timeout-over-week" Warning,
     TimeoutOverWindow "timeout-over-window" Warning,
@@ -285,7 +286,14 @@ impl<'a> Lint<'a> {
         }
         for socket in self.configuration.sockets.iter().filter(|socket| socket.tls) {
             if let super::nginx_sockets::Host::Name(name) = &socket.address.host {
-                let text = format!("{name} is not looked up, and taken for an address of its own");
+                let text = if socket.uncertain {
+                    format!(
+                        "{name} is not looked up: which other address of port {} it is, and so which keys count there, is unknown",
+                        socket.address.port
+                    )
+                } else {
+                    format!("{name} is not looked up, and taken for an address of its own")
+                };
                 self.add(Rule::HostName, socket.place, text);
             }
         }
@@ -399,6 +407,7 @@ impl<'a> Lint<'a> {
             self.ignored_keys(socket);
             self.no_keys(socket);
             self.tickets_off(socket);
+            self.tickets_by_version(socket);
             if self.configuration.tickets(socket.default) && !self.configuration.keys(socket.default).is_empty() {
                 self.timeout(socket);
                 self.mixed_trust(socket);
@@ -447,8 +456,9 @@ impl<'a> Lint<'a> {
         let configuration = self.configuration;
         for server in &socket.servers {
             let own = &configuration.servers[*server].own;
-            let Some((false, place)) = configuration.setting(*server, |settings| settings.tickets) else { continue };
-            if !own.keys.is_empty() || (own.tickets.is_none() && !configuration.keys(*server).is_empty()) {
+            let Some((false, place)) = configuration.tickets_switch(*server) else { continue };
+            let is_own = own.tickets.is_some() || own.commands.is_some_and(|commands| commands.tickets.is_some());
+            if !own.keys.is_empty() || (!is_own && !configuration.keys(*server).is_empty()) {
                 self.on_socket(Rule::TicketsOff, place, BESIDE, Some(socket), "");
             } else if *server == socket.default
                 && socket
@@ -458,6 +468,18 @@ impl<'a> Lint<'a> {
             {
                 let before = "tickets are switched off in the default server of ";
                 self.on_socket(Rule::TicketsOff, place, before, Some(socket), ", and so for all its names");
+            }
+        }
+    }
+
+    /// What OpenSSL is told to do with the tickets of TLS 1.3 alone.
+    fn tickets_by_version(&mut self, socket: &Socket) {
+        const TEXT: &str = "because of this TLS 1.3 has no tickets under these keys, older versions have, on ";
+        let configuration = self.configuration;
+        for server in &socket.servers {
+            let has_tickets = configuration.tickets(socket.default) && configuration.tickets(*server);
+            if let Some(place) = configuration.differs_by_version(socket, *server).filter(|_| has_tickets) {
+                self.on_socket(Rule::TicketsByVersion, place, TEXT, Some(socket), "");
             }
         }
     }
@@ -593,7 +615,7 @@ pub struct Line<'a> {
     pub server_name: &'a str,
     /// The NAME and the slot of the key that makes its tickets, if it is one of ours.
     pub slot: Option<(String, usize)>,
-    /// The file of that key, or `random` (nginx made it up), `none` (no tickets), `rejected` (no connection).
+    /// The file of that key, or `random` (nginx made it up), `none` (no tickets), `rejected` (no connection), `unknown`.
     pub key: String,
 }
 
@@ -612,6 +634,7 @@ pub fn which(configuration: &Configuration) -> Option<Vec<Line<'_>>> {
                 Claim::Random => (None, "random".to_owned()),
                 Claim::None => (None, "none".to_owned()),
                 Claim::Rejected => (None, "rejected".to_owned()),
+                Claim::Unknown => (None, "unknown".to_owned()),
             };
             let address = socket.address.to_string();
             lines.push(Line { block: socket.module.block(), address, server_name, slot, key });

@@ -11,7 +11,7 @@ use ::core::net::{Ipv4Addr, Ipv6Addr};
 use std::collections::HashMap;
 use std::fmt;
 
-use super::nginx_config::{File, Item, Parser, full_path, is_pattern, matches, seconds};
+use super::nginx_config::{File, Item, Parser, directory_and_name, full_path, is_pattern, matches, seconds};
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +61,18 @@ pub enum Host {
     Unix(String),
     /// A name, which nginx looks up when it starts, and this does not.
     Name(String),
+}
+
+impl Host {
+    /// Neither a wildcard nor a socket in the file system.
+    fn is_particular(&self) -> bool {
+        match self {
+            Self::V4(address) => !address.is_unspecified(),
+            Self::V6(address) => !address.is_unspecified(),
+            Self::Unix(_) => false,
+            Self::Name(_) => true,
+        }
+    }
 }
 
 /// What one `listen` opens.
@@ -118,6 +130,43 @@ pub struct Settings {
     pub ssl: Set<bool>,
     /// `starttls`
     pub start_tls: Set<bool>,
+    /// What the `ssl_conf_command` lines say, if there are any.
+    pub commands: Option<Commands>,
+}
+
+/// The commands for OpenSSL that decide about tickets. nginx runs them after its own settings, and a server that has any
+/// inherits none. Sources: nginx, `ngx_ssl_conf_commands()`; OpenSSL, `ssl/ssl_conf.c`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Commands {
+    /// `Options SessionTicket` or `-SessionTicket`
+    pub tickets: Set<bool>,
+    /// `Options AntiReplay`: with `ssl_early_data` on, sessions of TLS 1.3 stay in the server's cache.
+    pub anti_replay: Set<bool>,
+    /// `NumTickets`, whether it is more than 0: how many tickets TLS 1.3 gets.
+    pub some_tickets: Set<bool>,
+}
+
+impl Commands {
+    /// Names are compared without regard to case; of several lines the last one counts.
+    fn run(&mut self, command: &str, value: &str, place: Place) {
+        if command.eq_ignore_ascii_case("NumTickets") {
+            // As atoi(3) reads it.
+            let digits = value.trim_start().trim_start_matches(['+', '-']).bytes().take_while(u8::is_ascii_digit);
+            self.some_tickets = Some((digits.map(|digit| digit - b'0').any(|digit| digit > 0), place));
+        } else if command.eq_ignore_ascii_case("Options") {
+            for option in value.split(',').map(str::trim) {
+                let (on, name) = match option.strip_prefix('-') {
+                    Some(name) => (false, name),
+                    None => (true, option.strip_prefix('+').unwrap_or(option)),
+                };
+                match name.to_ascii_lowercase().as_str() {
+                    "sessionticket" => self.tickets = Some((on, place)),
+                    "antireplay" => self.anti_replay = Some((on, place)),
+                    _ => {}
+                }
+            }
+        }
+    }
 }
 
 /// One `server {}`.
@@ -157,6 +206,8 @@ pub struct Socket {
     pub place: Place,
     /// Whether TLS is spoken on it.
     pub tls: bool,
+    /// A `listen` with a host name may mean this address too, so the default server is not known.
+    pub uncertain: bool,
     marked: bool,
 }
 
@@ -171,6 +222,8 @@ pub enum Claim<'a> {
     None,
     /// There is no connection.
     Rejected,
+    /// This cannot be said: it depends on what a host name means, or on the version of TLS.
+    Unknown,
 }
 
 /// Something that nginx would stop at, or that is not in the input.
@@ -216,6 +269,7 @@ enum Context {
 struct Reader<'a> {
     files: &'a [File<'a>],
     by_path: HashMap<&'a str, usize>,
+    by_directory: HashMap<&'a str, Vec<usize>>,
     main: &'a str,
     open: Vec<(Parser<'a>, usize)>,
     contexts: Vec<Context>,
@@ -228,10 +282,15 @@ impl Configuration {
     #[must_use]
     pub fn read(files: &[File<'_>]) -> Self {
         let Some(main) = files.first() else { return Self::default() };
+        let mut by_directory: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, file) in files.iter().enumerate() {
+            by_directory.entry(directory_and_name(file.path).0).or_default().push(index);
+        }
         let mut reader = Reader {
             files,
             // nginx prints each file once; of two with one path the first is the one that it read.
             by_path: files.iter().enumerate().rev().map(|(index, file)| (file.path, index)).collect(),
+            by_directory,
             main: main.path,
             open: vec![(Parser::new(main.text), 0)],
             contexts: Vec::new(),
@@ -265,7 +324,28 @@ impl Configuration {
     /// Whether a server has tickets switched on.
     #[must_use]
     pub fn tickets(&self, server: usize) -> bool {
-        self.setting(server, |settings| settings.tickets).is_none_or(|(on, _)| on)
+        self.tickets_switch(server).is_none_or(|(on, _)| on)
+    }
+
+    /// Where tickets are switched on or off for a server; OpenSSL's own command has the last word.
+    #[must_use]
+    pub fn tickets_switch(&self, server: usize) -> Set<bool> {
+        self.commands(server).tickets.or_else(|| self.setting(server, |settings| settings.tickets))
+    }
+
+    fn commands(&self, server: usize) -> Commands {
+        self.setting(server, |settings| settings.commands).unwrap_or_default()
+    }
+
+    /// Where it is said that TLS 1.3 gets no tickets, or others, while older versions do. Their number is the default
+    /// server's, as OpenSSL takes it over when the connection begins; options are those of the name.
+    #[must_use]
+    pub fn differs_by_version(&self, socket: &Socket, server: usize) -> Option<Place> {
+        let server = if self.has_context(server) { server } else { socket.default };
+        match (self.commands(socket.default).some_tickets, self.commands(server).anti_replay) {
+            (Some((false, place)), _) | (_, Some((true, place))) => Some(place),
+            _ => None,
+        }
     }
 
     /// Whether a server refuses every handshake.
@@ -283,12 +363,18 @@ impl Configuration {
     /// Which key makes the tickets for those that ask for `server` on a socket.
     #[must_use]
     pub fn claim(&self, socket: &Socket, server: usize) -> Claim<'_> {
+        if socket.uncertain {
+            return Claim::Unknown;
+        }
         if self.rejects(server) {
             return Claim::Rejected;
         }
         // Where the default server has none, none that another one makes can be opened again.
         if !self.tickets(socket.default) || (self.has_context(server) && !self.tickets(server)) {
             return Claim::None;
+        }
+        if self.differs_by_version(socket, server).is_some() {
+            return Claim::Unknown;
         }
         self.keys(socket.default).first().map_or(Claim::Random, Claim::Key)
     }
@@ -320,6 +406,7 @@ impl Configuration {
                         servers: Vec::new(),
                         place: listen.place,
                         tls: false,
+                        uncertain: false,
                         marked: false,
                     });
                     self.sockets.len() - 1
@@ -335,7 +422,17 @@ impl Configuration {
             }
         }
         let mut sockets = std::mem::take(&mut self.sockets);
+        // A host name may stand for any address of its port but the wildcard, and for several.
+        let mut hosts: HashMap<_, (usize, bool)> = HashMap::new();
+        let port = |socket: &Socket| (socket.module, socket.address.port, socket.address.datagrams);
+        for socket in sockets.iter().filter(|socket| socket.address.host.is_particular()) {
+            let (number, is_named) = hosts.entry(port(socket)).or_default();
+            *number += 1;
+            *is_named |= matches!(socket.address.host, Host::Name(_));
+        }
         for socket in &mut sockets {
+            socket.uncertain = socket.address.host.is_particular()
+                && hosts.get(&port(socket)).is_some_and(|(number, is_named)| *number > 1 && *is_named);
             let on = |of: fn(&Settings) -> Set<bool>| self.setting(socket.default, of).is_some_and(|(on, _)| on);
             socket.tls |= on(|settings| settings.ssl);
             socket.tls |= socket.module == Module::Mail && on(|settings| settings.start_tls);
@@ -409,7 +506,13 @@ impl Reader<'_> {
     fn include(&mut self, path: &str, place: Place) {
         let path = full_path(self.main, path);
         let mut found: Vec<usize> = if is_pattern(&path) {
-            (0..self.files.len()).filter(|file| matches(&path, self.files[*file].path)).collect()
+            let directory = directory_and_name(&path).0;
+            let fits = |file: &usize| matches(&path, self.files[*file].path);
+            if is_pattern(directory) {
+                (0..self.files.len()).filter(fits).collect()
+            } else {
+                self.by_directory.get(directory).into_iter().flatten().copied().filter(fits).collect()
+            }
         } else {
             let found = self.by_path.get(path.as_str()).copied();
             if found.is_none() {
@@ -468,6 +571,9 @@ impl Reader<'_> {
 
 /// Takes over a directive that matters here.
 fn set(settings: &mut Settings, main: &str, word: &str, values: &[String], place: Place) {
+    if let ("ssl_conf_command", [command, value]) = (word, values) {
+        settings.commands.get_or_insert_default().run(command, value, place);
+    }
     let [value] = values else { return };
     let switch = || match value.to_ascii_lowercase().as_str() {
         "on" => Some((true, place)),
@@ -516,10 +622,30 @@ fn named(host: &str) -> Host {
     }
     // Leading zeros are decimal to nginx, and an error to the standard library.
     let parts: Option<Vec<u8>> = host.split('.').map(decimal).collect();
-    match parts.as_deref() {
-        Some([a, b, c, d]) => Host::V4(Ipv4Addr::new(*a, *b, *c, *d)),
+    match (parts.as_deref(), short_address(host)) {
+        (Some([a, b, c, d]), _) => Host::V4(Ipv4Addr::new(*a, *b, *c, *d)),
+        (_, Some(address)) => Host::V4(address),
         _ => Host::Name(host.to_ascii_lowercase()),
     }
+}
+
+/// `127.1`, `0x7f000001`, `0`: what `getaddrinfo(3)`, which nginx asks next, takes for an address without asking anybody.
+/// Source: `inet_aton(3)`. The last number fills what is left of the address; a number may be octal or hexadecimal.
+fn short_address(host: &str) -> Option<Ipv4Addr> {
+    let number = |text: &str| match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_hexdigit()) => u32::from_str_radix(digits, 16).ok(),
+        None if text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) => {
+            u32::from_str_radix(text, 8).ok()
+        }
+        None => decimal(text),
+        Some(_) => None,
+    };
+    let numbers = host.split('.').map(number).collect::<Option<Vec<u32>>>()?;
+    let (last, first) = numbers.split_last()?;
+    let bits = 32_u32.checked_sub(8 * u32::try_from(first.len()).ok()?).filter(|bits| *bits > 0)?;
+    let fits = first.iter().all(|byte| *byte < 256) && u64::from(*last) < 1 << bits;
+    let high = first.iter().fold(0_u64, |address, byte| address << 8 | u64::from(*byte)) << bits;
+    fits.then(|| u32::try_from(high | u64::from(*last)).ok().map(Ipv4Addr::from)).flatten()
 }
 
 fn decimal<T: std::str::FromStr>(digits: &str) -> Option<T> {
@@ -567,7 +693,16 @@ mod tests {
             ("LocalHost:443", "localhost:443"),
             ("localhost", "localhost:80"),
             ("8443-8444", "0.0.0.0:8443 0.0.0.0:8444"),
-            ("0", "0:80"),
+            ("0:443", "0.0.0.0:443"),
+            ("127.1:443", "127.0.0.1:443"),
+            ("127.1.256", "127.1.1.0:80"),
+            ("0X7f000001:443", "127.0.0.1:443"),
+            ("010.0.0.1:443", "10.0.0.1:443"),
+            ("010.1:443", "8.0.0.1:443"),
+            ("256.1:443", "256.1:443"),
+            ("1.2.3.4.5:443", "1.2.3.4.5:443"),
+            ("1.:443", "1.:443"),
+            ("4294967296:443", "4294967296:443"),
             ("[::1", ""),
             ("[x]:1", ""),
             ("a:99999", ""),
@@ -624,6 +759,53 @@ mod tests {
             .map(|(name, server)| (name, configuration.claim(socket, server)))
             .collect();
         assert!(matches!(claims[..], [("d", Claim::Key(_)), ("a", Claim::None), ("r", Claim::Rejected)]), "{claims:?}");
+    }
+
+    #[test]
+    fn what_openssl_is_told_about_tickets() {
+        for (lines, wanted) in [
+            ("ssl_conf_command Options -SessionTicket;", "None"),
+            ("ssl_conf_command Options SessionTicket; ssl_session_tickets off;", "/k"),
+            ("ssl_conf_command options 'ServerPreference, -sessionticket ,+Bugs';", "None"),
+            ("ssl_conf_command Options -SessionTicket; ssl_conf_command Options +SessionTicket;", "/k"),
+            ("ssl_conf_command Options -SessionTickets;", "/k"),
+            ("ssl_conf_command Ciphersuites -SessionTicket;", "/k"),
+            ("ssl_conf_command NumTickets 0;", "Unknown"),
+            ("ssl_conf_command numtickets x;", "Unknown"),
+            ("ssl_conf_command NumTickets 0; ssl_conf_command NumTickets ' +10';", "/k"),
+            ("ssl_conf_command NumTickets 0; ssl_session_tickets off;", "None"),
+            ("ssl_conf_command Options AntiReplay;", "Unknown"),
+            ("ssl_conf_command Options -AntiReplay;", "/k"),
+        ] {
+            let server = format!("http {{ ssl_session_ticket_key /k; server {{ listen 1 ssl; {lines} }} }}");
+            assert_eq!(which(&server), format!("0.0.0.0:1={wanted}"), "{lines}");
+            let block = format!("http {{ ssl_session_ticket_key /k; {lines} server {{ listen 1 ssl; }} }}");
+            assert_eq!(which(&block), format!("0.0.0.0:1={wanted}"), "{lines}");
+            // A server that has any commands has none of its block's.
+            let own = "ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;";
+            let replaced = format!(
+                "http {{ ssl_session_ticket_key /k; ssl_session_tickets on; {} server {{ listen 1 ssl; {own} }} }}",
+                lines.replace("ssl_session_tickets off;", "")
+            );
+            assert_eq!(which(&replaced), "0.0.0.0:1=/k", "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_may_be_another_address_of_its_port() {
+        let two = |listen: &str, other: &str| {
+            which(&format!(
+                "http {{ server {{ listen {listen} ssl; ssl_session_ticket_key a; }} server {{ listen {other} ssl; }} }}"
+            ))
+        };
+        assert_eq!(two("localhost:1", "127.0.0.1:1"), "localhost:1=Unknown 127.0.0.1:1=Unknown");
+        assert_eq!(two("localhost:1", "[::1]:1"), "localhost:1=Unknown [::1]:1=Unknown");
+        assert_eq!(two("localhost:1", "x:1"), "localhost:1=Unknown x:1=Unknown");
+        assert_eq!(two("localhost:1", "127.0.0.1:2"), "localhost:1=/etc/nginx/a 127.0.0.1:2=Random");
+        assert_eq!(two("localhost:1", "1"), "localhost:1=/etc/nginx/a 0.0.0.0:1=Random");
+        assert_eq!(two("localhost:1", "LOCALHOST:1"), "localhost:1=/etc/nginx/a");
+        assert_eq!(two("127.1:1", "127.0.0.1:1"), "127.0.0.1:1=/etc/nginx/a");
+        assert_eq!(two("127.0.0.2:1", "127.0.0.1:1"), "127.0.0.2:1=/etc/nginx/a 127.0.0.1:1=Random");
     }
 
     #[test]
