@@ -99,7 +99,7 @@ complete -c stek -c stek-check -n '__stek_is check' -s q -l quiet -d 'print the 
 complete -c stek -c stek-check -n '__stek_is check' -l json -d 'print JSON'
 complete -c stek -c stek-check -n '__stek_is check' -l ignore -r -x -d 'leave out findings with this identifier; several with commas, or the option again'
 complete -c stek -c stek-check -n '__stek_is check' -l grace -r -x -d 'how late rotations may be before they count (default a twelfth of the period, 10 minutes to 1 hour)'
-complete -c stek -c stek-check -n '__stek_is check' -l pid-file -r -F -d 'where the server\'s process id stands; the server must run then (default: look for /run/nginx.pid, and it need not)'
+complete -c stek -c stek-check -n '__stek_is check' -l pid-file -r -F -d 'where the server\'s process id stands; the server must run then (default: any that runs with these keys)'
 complete -c stek -c stek-check -n '__stek_is check' -l probe -r -x -a '(__fish_print_hostnames)' -d 'take a ticket from this server, HOST or HOST:PORT, and resume it; may be repeated'
 complete -c stek -c stek-check -n '__stek_is check' -s d -l dir -r -x -a '(__fish_complete_directories)' -d 'the keys directory ($STEK_DIR, default /run/stek)'
 complete -c stek -c stek-check -n '__stek_is check' -s p -l period -r -x -d 'how long a key encrypts: 12h, 30m, 1d or seconds ($STEK_PERIOD, default 12h)'
