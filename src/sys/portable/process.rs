@@ -1,6 +1,5 @@
 //! Other processes: what ps(1) says of them, and kill(2).
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -168,10 +167,10 @@ pub fn start_time(status: Status) -> Moment {
     one(status.id).map_or(now, |row| now.before(row.age + Duration::from_secs(1)))
 }
 
-/// Runs a process's program with other arguments. Only by the path that it was `called` when it was started is the program
-/// known here, and its working directory is not.
+/// Runs a process's program with other arguments. Only by what it was `called` when it was started is the program known here,
+/// a path or a name on `$PATH`, and its working directory is not.
 pub fn run_program_of(id: u32, called: &str, arguments: &[String]) -> Outcome<Ran> {
-    if !Path::new(called).is_absolute() {
+    if called.is_empty() || called.contains('/') && !called.starts_with('/') {
         let shown = called.escape_debug();
         return Err(Failure::refused(format!(
             "process {id} was started as '{shown}', and where that lies is not known"
@@ -208,6 +207,15 @@ mod tests {
         for wrong in ["", "-", "1", "1:2:3:4", "a:b", "99999999999999999999-00:00"] {
             assert_eq!(seconds(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_lies_nobody_knows_where_is_not_run() {
+        for called in ["", "sbin/true", "./true"] {
+            assert!(run_program_of(1, called, &[]).is_err(), "{called}");
+        }
+        assert!(run_program_of(1, "true", &[]).unwrap().0);
+        assert!(!run_program_of(1, "/bin/sh", &["-c".to_owned(), "exit 3".to_owned()]).unwrap().0);
     }
 
     #[test]
