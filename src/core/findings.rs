@@ -126,7 +126,7 @@ kinds! {
     CLOCK_UNSYNCHRONISED "clock-unsynchronised" [Warning]
         "run a time service (chrony, systemd-timesyncd, ntpsec): machines that share keys rotate by the clock"
     SERVER_STALE "server-stale" [Warning Critical]
-        "run 'stek reload', with the --pid-file of that server, and read what it says: it works with older keys than those in the directory"
+        "run 'stek reload', with --pid-file if it is not the one of /run/nginx.pid, and read what it says: it works with older keys than those in the directory"
     SERVER_NOT_RUNNING "server-not-running" [Critical]
         "start it, or leave out --pid-file if it need not run"
     SERVER_UNKNOWN "server-unknown" [Unknown]
