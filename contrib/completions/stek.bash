@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # The table of applets, written by 'make documents':
-_stek_applets='check genkey help identify install lint list lock mount probe reload rotate shift snippet umount'
+_stek_applets='check genkey help identify install lint list lock mount probe reload rotate setup shift snippet umount'
 _stek_servers='nginx'
 # Options as -l,--long=VALUE; operands as in the synopsis
 _stek_table() {
@@ -53,6 +53,10 @@ _stek_table() {
         ;;
     rotate)
         options=('--force' '--dry-run' '--known-to=SERVER' '--pid-file=FILE' '-d,--dir=DIR' '-p,--period=PERIOD' '-n,--slots=NUMBER' '-s,--size=48|80' '-g,--group=GROUP' '--allow-disk' '--syslog' '-v,--verbose')
+        operands=(NAME...)
+        ;;
+    setup)
+        options=('--check' '--undo' '-v,--verbose')
         operands=(NAME...)
         ;;
     shift)

@@ -91,6 +91,7 @@ complete -c stek -n __stek_needs_applet -a mount -d 'make the keys directory: tm
 complete -c stek -n __stek_needs_applet -a probe -d 'take a ticket from a TLS server, tell which slot made it, and whether the server resumes it'
 complete -c stek -n __stek_needs_applet -a reload -d 'test a server\'s configuration, make it read its keys again and wait until new workers serve'
 complete -c stek -n __stek_needs_applet -a rotate -d 'rotate the keys that are due and mend what is missing; the first run makes the complete set'
+complete -c stek -n __stek_needs_applet -a setup -d 'on a host without the package: check it, install the files for boot and cron, and make the first keys of each NAME'
 complete -c stek -n __stek_needs_applet -a shift -d 'make every slot one older: 2 to 3, 1 to 2, 0 to 1; nothing if the key of the shift before was never installed'
 complete -c stek -n __stek_needs_applet -a snippet -d 'print the lines that make SERVER (nginx) use the keys of NAME, to be pasted into its configuration'
 complete -c stek -n __stek_needs_applet -a umount -d 'overwrite every key, then unmount the keys directory; nothing if it is not there'
@@ -118,7 +119,7 @@ complete -c stek -c stek-genkey -n '__stek_is genkey' -s v -l verbose -d 'say on
 complete -c stek -c stek-genkey -n '__stek_is genkey' -s h -l help -d 'show the help'
 complete -c stek-help -f
 complete -c stek -c stek-help -n '__stek_is help' -s h -l help -d 'show the help'
-complete -c stek -c stek-help -n '__stek_is help; and __stek_at 0' -x -a 'check genkey help identify install lint list lock mount probe reload rotate shift snippet umount'
+complete -c stek -c stek-help -n '__stek_is help; and __stek_at 0' -x -a 'check genkey help identify install lint list lock mount probe reload rotate setup shift snippet umount'
 complete -c stek-identify -f
 complete -c stek -c stek-identify -n '__stek_is identify' -l verify -d 'prove it: authenticate and decrypt the ticket with the slot\'s key'
 complete -c stek -c stek-identify -n '__stek_is identify' -l json -d 'print JSON'
@@ -216,6 +217,12 @@ complete -c stek -c stek-rotate -n '__stek_is rotate' -l syslog -d 'tell syslog 
 complete -c stek -c stek-rotate -n '__stek_is rotate' -s v -l verbose -d 'say on standard error what is done'
 complete -c stek -c stek-rotate -n '__stek_is rotate' -s h -l help -d 'show the help'
 complete -c stek -c stek-rotate -n '__stek_is rotate' -x -a '(__stek_names)'
+complete -c stek-setup -f
+complete -c stek -c stek-setup -n '__stek_is setup' -l check -d 'only check, one line each, and change nothing'
+complete -c stek -c stek-setup -n '__stek_is setup' -l undo -d 'take all of it away again, the keys too'
+complete -c stek -c stek-setup -n '__stek_is setup' -s v -l verbose -d 'say on standard error what is done'
+complete -c stek -c stek-setup -n '__stek_is setup' -s h -l help -d 'show the help'
+complete -c stek -c stek-setup -n '__stek_is setup' -x -a '(__stek_names)'
 complete -c stek-shift -f
 complete -c stek -c stek-shift -n '__stek_is shift' -s d -l dir -r -x -a '(__fish_complete_directories)' -d 'the keys directory ($STEK_DIR, default /run/stek)'
 complete -c stek -c stek-shift -n '__stek_is shift' -s p -l period -r -x -d 'how long a key encrypts: 12h, 30m, 1d or seconds ($STEK_PERIOD, default 12h)'

@@ -21,7 +21,7 @@ macro_rules! applets {
     };
 }
 
-applets! { check genkey help identify install lint list lock mount probe reload rotate shift snippet umount }
+applets! { check genkey help identify install lint list lock mount probe reload rotate setup shift snippet umount }
 
 /// One applet, as data.
 pub struct Applet {

@@ -18,4 +18,5 @@ pub mod nginx_sockets;
 pub mod plan;
 pub mod session;
 pub mod settings;
+pub mod setup;
 pub mod ticket;

@@ -332,6 +332,12 @@ impl Directory {
         retry(|| unlinkat(&self.descriptor, file, UnlinkatFlags::NoRemoveDir))
     }
 
+    /// Removes a file that holds no key.
+    pub fn remove(&self, file: &str) -> Outcome {
+        self.unlink(file).map_err(self.failed("remove", file))?;
+        self.settle(file)
+    }
+
     /// Overwrites the first `size` bytes of a file in place, through every link to it, and unlinks it (K8).
     ///
     /// It is overwritten with random bytes, never with zeros: a server that opened the file just before would otherwise

@@ -14,6 +14,7 @@ pub mod mount;
 pub mod process;
 pub mod random;
 pub mod secret;
+pub mod setup;
 pub mod startup;
 pub mod streams;
 pub mod survey;

@@ -143,7 +143,7 @@ fn make_directory(path: &Path) -> Outcome {
 }
 
 /// Refuses a directory that is used for more than keys.
-fn refuse_other_files(path: &Path, files: &[String]) -> Outcome {
+pub(super) fn refuse_other_files(path: &Path, files: &[String]) -> Outcome {
     match files.iter().find(|file| !is_ours(file)) {
         Some(other) => {
             Err(Failure::refused(format!("{} holds something else: {}", path.display(), other.escape_debug()))

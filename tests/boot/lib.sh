@@ -257,9 +257,10 @@ until_true() {
     done
 }
 
+# An administrator's PATH is longer than that of a boot.
 in_guest() {
     timeout 60 nsenter -t "$child" -m -u -i -n -p ${CGROUP:+-C} -- \
-        env -i PATH=$PATH LC_ALL=C HOME=/root DEBIAN_FRONTEND=noninteractive TERM=dumb "$@" </dev/null
+        env -i PATH="/usr/local/sbin:/usr/local/bin:$PATH" LC_ALL=C HOME=/root DEBIAN_FRONTEND=noninteractive TERM=dumb "$@" </dev/null
 }
 as_admin() { in_guest sh -c "$*"; }
 
@@ -343,6 +344,16 @@ touch_keys() {
 }
 # No trace of the keys directory
 no_directory() { as_admin '[ ! -e /run/stek ] && ! grep " /run/stek " /proc/mounts'; }
+
+# Every path that there is, but for what changes by itself; start numbers of init scripts are those of all scripts.
+paths() {
+    as_admin 'find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /root -o -path /tmp -o -path /var/log -o -path /var/cache \
+            -o -path /usr/lib/rc/cache \
+            -o -path /var/lib/dpkg -o -path /var/lib/systemd/timers \) -prune -o -print
+        find /run -maxdepth 1; find /run/systemd/generator* /run/systemd/transient 2>/dev/null; cat /proc/mounts | cut -d " " -f 2' |
+        sed 's|^\(/etc/rc[0-9S]\.d/[SK]\)[0-9][0-9]|\1|' | sort -u
+}
+same_paths() { paths >"$T/after"; diff "$T/before" "$T/after"; }
 
 # From watch_keys to never_missing somebody looks all the time whether every slot is there.
 watch_keys() {

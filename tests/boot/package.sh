@@ -3,14 +3,6 @@
 # shellcheck disable=SC2016 source=tests/boot/lib.sh
 . ./lib.sh
 
-# Every path that there is, but for what changes by itself; start numbers of init scripts are those of all scripts.
-paths() {
-    as_admin 'find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /root -o -path /tmp -o -path /var/log -o -path /var/cache \
-            -o -path /var/lib/dpkg -o -path /var/lib/systemd/timers \) -prune -o -print
-        find /run -maxdepth 1; find /run/systemd/generator* /run/systemd/transient 2>/dev/null; cat /proc/mounts | cut -d " " -f 2' |
-        sed 's|^\(/etc/rc[0-9S]\.d/[SK]\)[0-9][0-9]|\1|' | sort -u
-}
-same_paths() { paths >"$T/after"; diff "$T/before" "$T/after"; }
 keys_kept() { equal "$(keys)" "$before"; }
 master() { as_admin 'cat /run/nginx.pid'; }
 settings_stay() { as_admin 'grep -q ^STEK_NAMES /etc/default/stek && [ -e /etc/init.d/stek ] && [ -e /etc/cron.d/stek ]'; }

@@ -98,6 +98,12 @@ fn settings_of_sleep() -> Vec<String> {
     texts
 }
 
+/// The kinds of file systems that the kernel knows, as proc(5) says of /proc/filesystems.
+#[must_use]
+pub fn file_systems() -> String {
+    text("/proc/filesystems")
+}
+
 /// Where core dumps go, if they are kept.
 #[must_use]
 pub fn core_pattern() -> Option<String> {
