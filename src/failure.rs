@@ -1,5 +1,7 @@
 //! How a run ends: the closed table of exit codes and the wording of every message.
 
+use std::ops::Deref;
+
 /// Exit codes; the man page's table is compared with this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -26,9 +28,14 @@ pub enum Exit {
 
 /// Why a run does not go on: an exit code, one line for a person, and where one helps a hint what to do next.
 ///
-/// Lower case, no full stop; `main` puts `stek APPLET: ` before it.
+/// Lower case, no full stop; `main` puts `stek APPLET: ` before it. One word wide, whatever it says: nearly every function
+/// can fail, and each `?` between it and `main` moves this.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Failure(Box<Words>);
+
+/// What a [`Failure`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
     /// What the process exits with.
     pub exit: Exit,
     /// One line.
@@ -40,10 +47,18 @@ pub struct Failure {
 /// What can fail fails with a [`Failure`].
 pub type Outcome<T = ()> = Result<T, Failure>;
 
+impl Deref for Failure {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        &self.0
+    }
+}
+
 impl Failure {
     /// A failure with any exit code.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self(Box::new(Words { exit, message: message.into(), hint: None }))
     }
 
     /// Refused: exit code 1.
@@ -71,10 +86,17 @@ impl Failure {
         }
     }
 
+    /// The same with another exit code.
+    #[must_use]
+    pub fn with_exit(mut self, exit: Exit) -> Self {
+        self.0.exit = exit;
+        self
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 }

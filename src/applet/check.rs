@@ -198,7 +198,7 @@ fn probes(call: &Call, settings: &Settings, endpoints: Vec<Endpoint>) -> Vec<fin
         let seen = probe::looks(call, settings, &server, &[Protocol::Tls13, Protocol::Tls12]);
         findings::Probe {
             address,
-            failures: seen.failures.into_iter().map(|failure| failure.message).collect(),
+            failures: seen.failures.into_iter().map(|failure| failure.message.clone()).collect(),
             looks: seen.looks.into_iter().map(look).collect(),
             window: settings.window(),
         }
@@ -216,7 +216,7 @@ fn server_of(pid_file: &str, now: Moment, newest: Option<Moment>, patience: Dura
             Ok(running) => return vec![seen_of(about, running.as_ref(), now, newest, patience)],
             Err(failure) if failure.exit == Exit::NoServer && !is_empty_file(pid_file) => {}
             // Whoever has just started it, or has no room left on the disk, does not say that it does not run.
-            Err(failure) => about.unknown = Some(failure.message),
+            Err(failure) => about.unknown = Some(failure.message.clone()),
         }
         seen.push(about);
     }

@@ -66,7 +66,7 @@ fn run(call: &Call) -> Outcome<Exit> {
     };
     let running = match find(server, pid_file.as_deref()) {
         Err(failure) if if_running && failure.exit == Exit::NoServer => {
-            call.tell(&settings, failure.message);
+            call.tell(&settings, &failure.message);
             return Ok(Exit::Done);
         }
         found => found?,

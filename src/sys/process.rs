@@ -68,5 +68,5 @@ pub fn execute(words: &[CString], variable: Option<(&str, &str)>) -> Failure {
     let Err(errno) = nix::unistd::execvp(program, words);
     let exit = if errno == Errno::ENOENT { Exit::NotFound } else { Exit::CannotExecute };
     let shown = PathBuf::from(OsString::from_vec(program.as_bytes().to_vec()));
-    Failure { exit, ..Failure::system(format!("cannot execute {}", shown.display()), errno) }
+    Failure::system(format!("cannot execute {}", shown.display()), errno).with_exit(exit)
 }
