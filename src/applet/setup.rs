@@ -76,7 +76,8 @@ fn run(call: &Call) -> Outcome<Exit> {
         } else {
             "not everything could be taken back: run stek setup --undo"
         };
-        return Err(Failure { hint: None, ..failure.clone() }.hint(failure.hint.map_or(hint.to_owned(), |own| format!("{own}; {hint}"))));
+        let hint = failure.hint.as_ref().map_or_else(|| hint.to_owned(), |own| format!("{own}; {hint}"));
+        return Err(failure.hint(hint));
     }
     if work.done.is_empty() {
         call.tell(&settings, "there is nothing to do");

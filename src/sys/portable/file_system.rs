@@ -100,13 +100,12 @@ pub fn mounted_at(path: &Path) -> Outcome<Option<Mounted>> {
 
 /// Unmounts, by umount(8).
 pub fn unmount(path: &Path) -> Outcome {
-    match process::run(Command::new("umount").arg(path), "umount")? {
-        (true, _) => Ok(()),
-        (false, words) => {
-            Err(Failure::refused(format!("the keys are destroyed, but cannot unmount {}: {words}", path.display()))
-                .hint("something uses it: fuser DIRECTORY; then run this again"))
-        }
+    let ran = process::run(Command::new("umount").arg(path), "umount")?;
+    if ran.succeeded {
+        return Ok(());
     }
+    Err(Failure::refused(format!("the keys are destroyed, but cannot unmount {}: {}", path.display(), ran.words))
+        .hint("something uses it: fuser DIRECTORY; then run this again"))
 }
 
 /// Whether the kernel may swap out what lies in an open directory. Of no file system on these systems is the contrary known:
