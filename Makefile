@@ -14,8 +14,8 @@ DESTDIR    =
 CARGO   ?= cargo
 INSTALL ?= install
 
-# A compiler installed by rustup is found without the profile that names it.
-export PATH := $(PATH):$(HOME)/.cargo/bin
+# A compiler installed by rustup is found without the profile that names it, and before Debian's.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 # The binary lies in target/<triple of this host>/release; see .cargo/config.toml.
 TARGET = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -40,7 +40,7 @@ zshdir  = $(DESTDIR)$(ZSHDIR)
 
 DOCS = README.md CHANGELOG.md SECURITY.md doc/migrating.md LICENSE-MIT LICENSE-APACHE
 
-.PHONY: all install uninstall demo test test-32 test-boot check-portable fuzz deb documents lint bench clean
+.PHONY: all install uninstall demo test test-32 test-boot test-dist check-portable fuzz deb documents dist size lint bench clean
 
 all:
 	$(CARGO) build --release --locked
@@ -132,6 +132,20 @@ bench:
 deb:
 	@contrib/dev/need deb
 	@contrib/dev/deb
+
+# The release, in target/dist: the binary as small as it gets, its source, and what is inside.
+dist:
+	@contrib/dev/need dist
+	@contrib/dev/dist
+
+size: dist
+	@contrib/dev/size
+
+# The tests with that binary, and a second build in another place, which must give the same bytes.
+test-dist: dist
+	@contrib/dev/need test
+	@contrib/dev/dist-again
+	@CARGO='$(CARGO)' STEK='$(CURDIR)/target/dist/stek' contrib/dev/test
 
 # Boots machines in namespaces: root is needed.
 test-boot:

@@ -12,8 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The program under test.
-pub(crate) const STEK: &str = env!("CARGO_BIN_EXE_stek");
+/// The program under test: the one in `$STEK`, as in tests/sh, or the one that cargo built for this.
+pub(crate) const STEK: &str = match option_env!("STEK") {
+    Some(path) => path,
+    None => env!("CARGO_BIN_EXE_stek"),
+};
 
 /// A private directory, removed at the end.
 pub(crate) struct Lab {
