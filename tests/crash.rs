@@ -134,7 +134,9 @@ impl Bench {
         options.extend(injections.iter().flat_map(|injection| ["-e", injection]));
         run(strace(&options).args(scenario.command_line(&self.keys, force)), &scenario.input);
         let trace = std::fs::read(&self.trace).unwrap();
-        let opened = format!("openat(AT_FDCWD, \"{}\"", self.keys.display());
+        // glibc's way to open a path, and musl's.
+        let opened =
+            [format!("openat(AT_FDCWD, \"{}\"", self.keys.display()), format!("open(\"{}\"", self.keys.display())];
         let (mut calls, mut begin) = (Vec::new(), None);
         let mut numbers = BTreeMap::<String, usize>::new();
         for line in String::from_utf8_lossy(&trace).lines() {
@@ -144,7 +146,7 @@ impl Bench {
             if name == "execve" || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 continue;
             }
-            if line.starts_with(&opened) {
+            if opened.iter().any(|opened| line.starts_with(opened)) {
                 begin = begin.or(Some(calls.len()));
             }
             let number = numbers.entry(name.to_owned()).or_default();

@@ -317,7 +317,7 @@ test_set_before_the_content() { # K7: who may read is settled while the file is 
     needs_root
     needs strace
     make_key k
-    strace -o trace -e trace=openat,fchmod,fchown,write,pwrite64,renameat,renameat2,rename,linkat "$STEK" install a -g daemon -m 640 <k
+    strace -o trace -e trace=openat,fchmod,fchown,?fchown32,write,pwrite64,renameat,renameat2,rename,linkat "$STEK" install a -g daemon -m 640 <k
     sed -n '/"\.stek-/,$p' trace >after
     grep -n 'O_EXCL' after | grep O_NOFOLLOW | grep O_CLOEXEC | grep -q ', 0600)' || fail "not O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600"
     order=$(sed -n 's/^\(fchown\|fchmod\|write\|pwrite64\|rename\)[a-z0-9]*(.*/\1/p' after | tr '\n' ' ')
