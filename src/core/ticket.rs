@@ -52,7 +52,8 @@ pub enum Misfit {
     Mac,
     /// Its HMAC is of this key, but it was encrypted with another one.
     Cipher,
-    /// It was made with this key, but holds no session of OpenSSL's.
+    /// Its HMAC is of this key, and it decrypts, but to no session of OpenSSL's. One of 256 tickets that were encrypted with
+    /// another AES key looks like this, as its padding is right by chance.
     Content,
 }
 
@@ -64,7 +65,7 @@ impl Misfit {
             Self::Form => "is not of the form that OpenSSL makes",
             Self::Mac => "has an HMAC that another key made",
             Self::Cipher => "has the HMAC of this key but was encrypted with another AES key",
-            Self::Content => "was made with this key but holds no TLS session",
+            Self::Content => "has the HMAC of this key but holds no TLS session under its AES key",
         }
     }
 }

@@ -108,12 +108,13 @@ test_another_key_of_the_same_name() {
     quiet_row "$sessions/key80-tls12.pem" ex 1 current named
     unverified 80 'has an HMAC that another key made'
     splice 80 0:48 :32
-    unverified 80 'has the HMAC of this key but was encrypted with another AES key'
+    # once in 256 the padding is right by chance, and only what is below it is wrong
+    unverified 80 'has the HMAC of this key but '
     splice 80 0:16 :32 48:32
     unverified 80 'has an HMAC that another key made'
     keys 48
     splice 48 0:16 :16 32:16
-    unverified 48 'has the HMAC of this key but was encrypted with another AES key'
+    unverified 48 'has the HMAC of this key but '
     splice 48 0:32 :16
     unverified 48 'has an HMAC that another key made'
     # a key of another size is another key
