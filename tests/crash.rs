@@ -396,9 +396,14 @@ impl Prepared {
             }
             Point::Fail { call, error, for_good } => {
                 let injection = failing_at(call, *error, *for_good);
-                // Nobody can say anything when every write fails.
-                let words = if *for_good && call.name == "write" { &[""] } else { ERRORS[*error].1 };
-                let checked = self.fail(&injection, words, *for_good, bench, &mut tally);
+                let words = match call.name.as_str() {
+                    // Nobody can say anything when every write fails.
+                    "write" if *for_good => vec![""],
+                    // musl's fdopendir(3) takes every failure of it for this one.
+                    "fcntl" => [ERRORS[*error].1, &["Bad file descriptor"]].concat(),
+                    _ => ERRORS[*error].1.to_vec(),
+                };
+                let checked = self.fail(&injection, &words, *for_good, bench, &mut tally);
                 tally.failures += 1;
                 wrong(&mut tally, &injection, checked);
             }
@@ -461,6 +466,10 @@ impl Prepared {
         tally.missed += usize::from(!hit);
         check_instant(&self.scenario, bench, &before)?;
         check_silence(&self.scenario, bench, &ended)?;
+        // Where the heap gets no memory, Rust ends the program by SIGABRT or SIGILL: no other than killed.
+        if injection.starts_with("mmap:") && matches!(ended.signal, Some(4 | 6)) {
+            return self.mend(bench, &before);
+        }
         check_report(&self.scenario, &ended, words, &check_end(&self.scenario, bench, &self.reference))?;
         if !for_good {
             // Whoever lives on clears up behind himself.
