@@ -83,7 +83,8 @@ _stek_names() {
     if [[ ! $names ]]; then
         names=${STEK_NAMES:-$(sed -n 's/^STEK_NAMES=//p' "${STEK_DEFAULT_FILE:-/etc/default/stek}" 2>/dev/null | tr -d "\"'")}
     fi
-    echo "$names"
+    # nothing that compgen would expand
+    tr -s '[:blank:]' '\n' <<<"$names" | grep -x '[A-Za-z0-9._-]*'
 }
 
 _stek() {

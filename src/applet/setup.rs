@@ -10,9 +10,12 @@ use argh::{ArgsInfo, FromArgs};
 use super::{Applet, Call};
 use crate::core::key::Size;
 use crate::core::name::Name;
+use crate::core::nginx_config;
 use crate::core::settings::{self, Settings, Shared};
 use crate::core::setup::{self as plan, Check, Deed, File, Init, Verdict, Writer};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::server;
+use crate::sys::directory::is_in;
 use crate::sys::setup as host;
 use crate::sys::{host as kernel, mount, streams};
 
@@ -171,6 +174,9 @@ impl Survey {
         let mut deeds = Vec::new();
         let mut directory = settings::DIRECTORY.to_owned();
         for file in plan::files(init.unwrap_or(Init::Unknown), Path::new(CRON_JOBS).is_dir(), &program, names, size) {
+            if file.content.len() >= host::LARGEST {
+                checks.push(Check::refused(format!("{} would be too large", file.path), "name fewer key sets"));
+            }
             let present = host::look(file.path)?;
             let present = present.as_ref().map(|content| content.as_deref());
             let deed = plan::decide(&file, present);
@@ -370,6 +376,28 @@ impl Work<'_> {
     }
 }
 
+/// Refuses where a server would not start again without the keys of a directory (K10): one that runs, with the configuration
+/// that it was started with, or nginx with its usual one. What cannot be found out counts as a yes.
+fn refuse_if_used(directory: &Path) -> Outcome {
+    if !directory.exists() {
+        return Ok(());
+    }
+    let shown = directory.display();
+    let reads = |keys: Vec<String>| keys.iter().any(|key| is_in(Path::new(key), directory));
+    let mut running = server::ALL.iter().flat_map(|server| (server.find_all)());
+    let usual = || match host::find("nginx") {
+        Some(_) => host::ask("nginx -T -q").and_then(|said| nginx_config::ticket_keys(said.as_bytes())).map(reads),
+        None => Some(false),
+    };
+    match running.find_map(|running| Some(running.uses(directory)).filter(|uses| *uses != Some(false))).unwrap_or_else(usual) {
+        Some(false) => Ok(()),
+        Some(true) => Err(Failure::refused(format!("nginx is configured to read keys in {shown}, and would not start without them"))
+            .hint("take those lines out of its configuration and reload it, then run this again")),
+        None => Err(Failure::refused(format!("it cannot be seen whether nginx is configured to read keys in {shown}"))
+            .hint("mend its configuration, which 'nginx -t' refuses, then run this again")),
+    }
+}
+
 /// Stops, disables and removes what `setup` made, on this boot or on one with another init system.
 fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
     if !host::is_root() {
@@ -396,18 +424,23 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
         return Ok(Exit::Done);
     }
     let text = host::look(settings::FILE.0)?.flatten().unwrap_or_default();
-    let directory = plan::read_settings(&String::from_utf8_lossy(&text))
-        .map_or_else(|_| settings::DIRECTORY.to_owned(), |settings| settings.directory);
-    // K10: nginx would not start again.
-    if host::ask("nginx -T").is_some_and(|configuration| plan::names_keys_in(&configuration, &directory)) {
-        return Err(Failure::refused(format!("nginx is configured to read keys in {directory}, and would not start without them"))
-            .hint("take those lines out of its configuration and reload it, then run this again"));
+    let mut directories = vec![settings::DIRECTORY.to_owned()];
+    // The settings may have been changed since the keys were made.
+    directories.extend(
+        plan::read_settings(&String::from_utf8_lossy(&text)).ok().map(|settings| settings.directory),
+    );
+    directories.dedup();
+    for directory in &directories {
+        refuse_if_used(Path::new(directory))?;
     }
+    // The keys and the files go, whatever else is in the way.
+    let mut is_complete = true;
+    let mut go_on = |done: Outcome| is_complete &= done.inspect_err(|failure| call.report(failure)).is_ok();
     let known = host::init_of(&found, plan::UNIT);
     for init in &known {
         let work = Work { call, settings, init: *init, done: Vec::new() };
         if *init != Init::Systemd || host::systemd_runs() {
-            work.run(init.commands().stop)?;
+            go_on(work.run(init.commands().stop));
         }
         if *init == Init::Systemd || host::is_enabled(*init) {
             work.run(init.commands().disable)?;
@@ -416,8 +449,14 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
             return Err(Failure::refused(format!("{} still calls stek at boot", init.words())));
         }
     }
-    mount::unmount_keys(Path::new(&directory), false)?;
+    for directory in &directories {
+        go_on(mount::unmount_keys(Path::new(directory), false).map(drop));
+    }
     for path in ours {
+        if host::writer_of(path)? != Some(Writer::Setup) {
+            changed.push(path);
+            continue;
+        }
         host::remove(path)?;
         call.tell(settings, format_args!("removed {path}"));
         if [settings::FILE.0, plan::SCRIPT].contains(&path) {
@@ -429,7 +468,7 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
         Work { call, settings, init, done: Vec::new() }.run(init.commands().refresh)?;
     }
     if changed.is_empty() {
-        return Ok(Exit::Done);
+        return Ok(if is_complete { Exit::Done } else { Exit::No });
     }
     let changed = changed.iter().map(|path| format!("{path} was changed since setup wrote it, and is left"));
     Err(Failure::refused(changed.collect::<Vec<_>>().join("\n")).hint("remove it by hand if nobody needs it"))

@@ -86,7 +86,8 @@ pub fn hibernation<'a>(texts: impl IntoIterator<Item = &'a str>) -> Hibernation 
     }
     let shows_intent = |section: &str, key: &str, value: &str| match section {
         "Sleep" if KINDS.contains(&key) => says_yes(value),
-        "Sleep" => (key.starts_with("Hibernate") || key.starts_with("HybridSleep")) && !value.is_empty(),
+        // "HibernateOnACPower=no" is a limit, not a wish.
+        "Sleep" => (key.starts_with("Hibernate") || key.starts_with("HybridSleep")) && !["", "no"].contains(&value),
         "Login" => value.split_ascii_whitespace().any(|word| ACTIONS.contains(&word)),
         _ => false,
     };

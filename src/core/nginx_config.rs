@@ -473,6 +473,15 @@ pub fn includes(text: &[u8]) -> Vec<String> {
     values(text, "include")
 }
 
+/// The full paths of all ticket keys that a configuration names, as `nginx -T` prints it; `None` if this is not its output.
+#[must_use]
+pub fn ticket_keys(dump: &[u8]) -> Option<Vec<String>> {
+    let files = dumped_files(dump)?;
+    let main = files.first()?.path;
+    let keys = files.iter().flat_map(|file| values(file.text, "ssl_session_ticket_key"));
+    Some(keys.map(|key| full_path(main, &key)).collect())
+}
+
 /// The values of a directive that has one, as written, wherever it stands in a file; up to where that does not parse.
 #[must_use]
 pub fn values(text: &[u8], directive: &str) -> Vec<String> {

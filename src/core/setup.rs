@@ -435,16 +435,6 @@ fn word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or_default()
 }
 
-/// Whether a configuration, as `nginx -T` prints it, names a ticket key in a directory.
-#[must_use]
-pub fn names_keys_in(configuration: &str, directory: &str) -> bool {
-    let directory = format!("{}/", directory.trim_end_matches('/'));
-    configuration
-        .lines()
-        .map(|line| line.split_once('#').map_or(line, |(code, _)| code))
-        .any(|line| line.split_once("ssl_session_ticket_key").is_some_and(|(_, rest)| rest.contains(&directory)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -559,12 +549,5 @@ mod tests {
         assert_eq!(file_systems("nodev\ttmpfs\n", true).verdict, Verdict::Warning);
         assert_eq!(file_systems("nodev\ttmpfs\n", false).verdict, Verdict::Ok);
         assert_eq!(file_systems("nodev\tdevtmpfs\n\text4\n", false).verdict, Verdict::Refused);
-    }
-
-    #[test]
-    fn a_configuration_that_names_keys_is_seen() {
-        assert!(names_keys_in("  ssl_session_ticket_key /run/stek/a.1.key;", "/run/stek"));
-        assert!(!names_keys_in("# ssl_session_ticket_key /run/stek/a.1.key;", "/run/stek"));
-        assert!(!names_keys_in("ssl_session_ticket_key /run/stek2/a.1.key;\nroot /run/stek/;", "/run/stek"));
     }
 }

@@ -12,6 +12,7 @@ use crate::core::duration::in_one_unit;
 use crate::core::nginx_config::{self, quote};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
+use crate::sys::directory::is_in;
 use crate::sys::process::{self, Process, Ran, Status};
 
 /// nginx. Debian's pid file.
@@ -103,14 +104,8 @@ impl Running for Master {
         }
         let arguments = [started_with(&self.command_line), vec!["-T".to_owned(), "-q".to_owned()]].concat();
         let ran = self.run(&arguments).ok().filter(|ran| ran.succeeded)?;
-        let files = nginx_config::dumped_files(&ran.output)?;
-        let main = files.first()?.path;
-        let directory = directory.canonicalize().ok()?;
-        let mut keys = files.iter().flat_map(|file| nginx_config::values(file.text, "ssl_session_ticket_key"));
-        Some(keys.any(|key| {
-            let key = nginx_config::full_path(main, &key);
-            Path::new(&key).parent().and_then(|parent| parent.canonicalize().ok()).is_some_and(|parent| parent == directory)
-        }))
+        let keys = nginx_config::ticket_keys(&ran.output)?;
+        Some(keys.iter().any(|key| is_in(Path::new(key), directory)))
     }
 
     fn serving_since(&self) -> Option<Moment> {

@@ -140,7 +140,7 @@ impl Directory {
         if found.mode & 0o022 != 0 {
             return Err(Failure::refused(format!("{shown} is writable by others (mode {:04o})", found.mode)).hint(
                 if found.mode & 0o1000 == 0 {
-                    format!("chmod 0700 {shown}")
+                    format!("chmod go-w {shown}")
                 } else {
                     "use a directory of your own in it".to_owned()
                 },
@@ -412,10 +412,17 @@ impl Directory {
     /// Runs `work`; if it fails, sweeps up behind it. What the sweep cannot remove the next run will.
     fn or_sweep(&self, work: impl FnOnce() -> Outcome) -> Outcome {
         work().inspect_err(|_| {
-            if let Ok(files) = self.files() {
-                let _ = self.sweep(&files);
-            }
+            let _ = self.sweep_own();
         })
+    }
+
+    /// As [`Directory::sweep`], where the directory is not only ours: no more than the names that are used here.
+    pub fn sweep_own(&self) -> Outcome {
+        let mut files = self.files()?;
+        files.retain(|file| {
+            !file.starts_with(TEMPORARY_PREFIX) || [INCOMING, OUTGOING, OUTGOING_FILE].contains(&file.as_str())
+        });
+        self.sweep(&files)
     }
 }
 
@@ -423,6 +430,13 @@ impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
+}
+
+/// Whether a file's directory is this one, by whatever path.
+#[must_use]
+pub fn is_in(file: &Path, directory: &Path) -> bool {
+    let parent = file.parent().and_then(|parent| parent.canonicalize().ok());
+    parent.is_some() && parent == directory.canonicalize().ok()
 }
 
 /// The time stamps that leave atime alone and set mtime.

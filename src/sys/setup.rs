@@ -16,8 +16,8 @@ use crate::sys::{lock, mount};
 
 /// systemd is process 1 where this is. Source: `sd_booted(3)`.
 const SYSTEMD_RUNS: &str = "/run/systemd/system";
-/// Larger than any file that `setup` writes.
-const LARGEST: usize = 64 * 1024;
+/// No file that `setup` writes may have so many bytes: one that has is nobody's.
+pub const LARGEST: usize = 1024 * 1024;
 
 /// Makes files and directories readable by all, whatever the caller's umask, and keeps other runs of `setup` away as long
 /// as the directory that it gives back is open.
@@ -68,7 +68,8 @@ pub fn init_of(paths: &[&str], unit: &str) -> Vec<Init> {
     if paths.contains(&unit) && find("systemctl").is_some() {
         known.push(Init::Systemd);
     }
-    if paths.contains(&SCRIPT) {
+    // Somebody may have removed the script alone.
+    if paths.contains(&SCRIPT) || !paths.is_empty() && is_linked() {
         known.push(script_init());
     }
     known
@@ -94,6 +95,16 @@ pub fn own_program() -> Outcome<String> {
     if found.uid() != 0 || found.mode() & 0o022 != 0 {
         return Err(Failure::refused(format!("others than root can change {shown}, which is called as root"))
             .hint(format!("chown root {shown} && chmod 755 {shown}")));
+    }
+    // Debian's /usr/local belongs to a group, staff, whose members are as good as root.
+    for parent in path.ancestors().skip(1) {
+        let shown = parent.display();
+        let found =
+            std::fs::metadata(parent).map_err(|error| Failure::io(format!("cannot look at {shown}"), &error))?;
+        if found.uid() != 0 || found.mode() & 0o002 != 0 {
+            return Err(Failure::refused(format!("others than root can replace {program}, which is called as root"))
+                .hint(format!("chown root {shown} && chmod o-w {shown}")));
+        }
     }
     Ok(program.to_owned())
 }
@@ -234,7 +245,7 @@ pub fn writer_of(path: &str) -> Outcome<Option<Writer>> {
 /// Removes temporary files that a killed run left beside a path.
 pub fn sweep(path: &str) -> Outcome {
     let Ok((directory, _)) = directory_of(path) else { return Ok(()) };
-    directory.sweep(&directory.files()?)
+    directory.sweep_own()
 }
 
 /// Makes the directory of a file, if it is not there; the path of what was made.

@@ -24,7 +24,7 @@ host() {
     rm -rf "$R/etc/systemd/system"
     mkdir -p "$R/etc/cron.d" "$R/etc/init.d" "$R/etc/default" "$R/usr/local/sbin" "$R/etc/systemd/system"
     fake cron 'exit 0'
-    fake nginx 'printf "%s\n" "nginx version: nginx/1.22.1" "configure arguments: --with-http_ssl_module" >&2'
+    fake_nginx 1.22.1
     install -m 755 "$STEK" "$R/usr/local/sbin/stek"
     tree >"$T/before"
 }
@@ -32,6 +32,13 @@ host() {
 fake() {
     printf '#!/bin/sh\n%s\n' "$2" >"$R/usr/local/sbin/$1"
     chmod 755 "$R/usr/local/sbin/$1"
+}
+# fake_nginx VERSION: with the emptiest of configurations
+fake_nginx() {
+    fake nginx 'case $* in
+*T*) echo "# configuration file /etc/nginx/nginx.conf:" ;;
+*) printf "%s\n" "nginx version: nginx/'"$1"'" "configure arguments: --with-http_ssl_module" >&2 ;;
+esac'
 }
 in_host() { chroot "$R" env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"; }
 setup() { in_host stek setup "$@"; }
@@ -111,7 +118,7 @@ test_old_nginx() {
     complains 'nginx 1.5.6 cannot read keys from files'
     exits 1 setup --check a
     out_has 'refused: nginx 1.5.6'
-    fake nginx 'printf "%s\n" "nginx version: nginx/1.10.3" "configure arguments: --with-http_ssl_module" >&2'
+    fake_nginx 1.10.3
     ok setup a
     all_there
     equal size "$(stat -c %s "$R/run/stek/a.1.key")" 48
@@ -241,17 +248,48 @@ test_newer_version() { # files of an older one are replaced, and put back when t
     older
     quiet setup --undo
 }
-test_nginx_needs_the_keys() {
+test_nginx_needs_the_keys() { # K10
+    host
+    needs nginx
+    rm "$R/usr/local/sbin/nginx"
+    ok setup a
+    ln -s /run/stek "$R/mnt/keys"
+    for keys in /run/stek/a.1.key /run//stek/a.1.key '
+        "/run/stek/a.1.key"' /mnt/keys/a.1.key; do
+        printf 'ssl_session_ticket_key %s;\n' "$keys" >"$R/etc/nginx/conf.d/stek.conf"
+        ok in_host nginx -t
+        tree >"$T/with"
+        refuses 1 setup --undo
+        err_has 'nginx is configured to read keys in /run/stek'
+        tree >"$T/now"
+        same "$T/with" "$T/now"
+    done
+    echo 'wrong' >"$R/etc/nginx/conf.d/stek.conf"
+    refuses 1 setup --undo
+    err_has 'it cannot be seen whether nginx is configured'
+    has_keys a
+    echo '# ssl_session_ticket_key /run/stek/a.1.key;' >"$R/etc/nginx/conf.d/stek.conf"
+    quiet setup --undo
+}
+test_leaves_what_is_not_its_own() { # also files that are called like temporary ones
+    host
+    for file in default/.stek-backup init.d/stek; do echo mine >"$R/etc/$file"; done
+    tree >"$T/before"
+    refuses 1 setup a
+    as_before
+}
+test_script_is_gone() { # the links are not left behind
     host
     ok setup a
-    fake nginx 'echo "    ssl_session_ticket_key /run/stek/a.1.key;"'
-    tree >"$T/with"
-    refuses 1 setup --undo
-    err_has 'nginx is configured to read keys in /run/stek'
-    tree >"$T/now"
-    same "$T/with" "$T/now"
-    fake nginx 'echo "# ssl_session_ticket_key /run/stek/a.1.key;"'
-    quiet setup --undo
+    rm "$R/etc/init.d/stek"
+    exits 1 setup --undo
+    as_before
+}
+test_program_that_others_can_replace() {
+    host
+    chmod 1777 "$R/usr/local/sbin"
+    refuses 1 setup a
+    err_has 'others than root can replace /usr/local/sbin/stek'
 }
 test_no_cron_directory() {
     host

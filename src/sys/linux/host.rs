@@ -65,11 +65,13 @@ pub fn hibernation() -> Option<String> {
     }
 }
 
-/// systemd's way to forbid it: its targets are links to /dev/null, or the one that all of them need is.
+/// systemd's way to forbid it: its targets are links to /dev/null or empty, or the one that all of them need is.
 fn hibernation_is_masked() -> bool {
     let is_masked = |unit: &str| {
         ["/etc/systemd/system", "/run/systemd/system"].into_iter().any(|directory| {
-            std::fs::read_link(Path::new(directory).join(unit)).is_ok_and(|to| to == Path::new("/dev/null"))
+            let unit = Path::new(directory).join(unit);
+            std::fs::read_link(&unit).is_ok_and(|to| to == Path::new("/dev/null"))
+                || std::fs::metadata(&unit).is_ok_and(|found| found.is_file() && found.len() == 0)
         })
     };
     is_masked("sleep.target")
