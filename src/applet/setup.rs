@@ -222,7 +222,8 @@ fn conflict_hint(file: &File) -> String {
 
 /// Whether the Debian package is there, which does all that `setup` does.
 fn package() -> Check {
-    if Path::new("/var/lib/dpkg/info/stek.list").exists() {
+    // It knows of packages that are installed, and of those that left settings.
+    if host::ask("dpkg-query -W stek").is_some() {
         let hint = "set STEK_NAMES in /etc/default/stek and run: service stek start; or purge the package first";
         return Check::refused("the Debian package of stek is there, or settings that it left", hint);
     }

@@ -20,7 +20,7 @@ host() {
     # which may change while this runs
     rm -rf "${R:?}/etc"
     cp -a /etc "$R/etc"
-    rm -f "$R/usr/sbin/init" "$R"/etc/*/stek "$R"/etc/rc?.d/*stek "$R/var/lib/dpkg/info/stek.list" "$R"/usr/*/stek "$R"/etc/nginx/conf.d/stek*
+    rm -f "$R/usr/sbin/init" "$R"/etc/*/stek "$R"/etc/rc?.d/*stek "$R"/usr/*/stek "$R"/etc/nginx/conf.d/stek*
     rm -rf "$R/etc/systemd/system"
     mkdir -p "$R/etc/cron.d" "$R/etc/init.d" "$R/etc/default" "$R/usr/local/sbin" "$R/etc/systemd/system"
     fake cron 'exit 0'
@@ -167,7 +167,16 @@ test_place_of_the_binary() {
 }
 test_package() {
     host
-    : >"$R/var/lib/dpkg/info/stek.list"
+    # removed, not purged
+    cat >>"$R/var/lib/dpkg/status" <<X
+
+Package: stek
+Status: deinstall ok config-files
+Maintainer: a <a@example.com>
+Architecture: amd64
+Version: 1
+Description: keys
+X
     tree >"$T/before"
     complains 'the Debian package'
     refuses 1 setup --undo
