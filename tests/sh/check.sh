@@ -732,6 +732,8 @@ test_several_servers() {
     cp "$DIR"/a.* foreign
     start
     another_nginx "$T/foreign"
+    # whose start must not fall into the same tick as the rotation
+    sleep 0.1
     quiet stek rotate --force a
     quiet stek reload --pid-file "$T/srv/pid"
     # it has keys of its own, and who has nothing to do with ours is no matter how old
