@@ -112,7 +112,7 @@ lint:
 	@contrib/dev/need lint
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) $(FALLBACK) clippy --locked --all-targets --target-dir $(TARGET)/fallback -- -D warnings
+	$(CARGO) clippy $(FALLBACK) --locked --all-targets --target-dir $(TARGET)/fallback -- -D warnings
 	shellcheck -x -s sh $(SCRIPTS) $(PIECES)
 	shellcheck -s bash .ci/run
 	shellcheck -s bash contrib/completions/stek.bash

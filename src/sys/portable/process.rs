@@ -1,5 +1,6 @@
 //! Other processes: what ps(1) says of them, and kill(2).
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -214,8 +215,8 @@ mod tests {
         for called in ["", "sbin/true", "./true"] {
             assert!(run_program_of(1, called, &[]).is_err(), "{called}");
         }
-        assert!(run_program_of(1, "true", &[]).unwrap().0);
-        assert!(!run_program_of(1, "/bin/sh", &["-c".to_owned(), "exit 3".to_owned()]).unwrap().0);
+        assert!(run_program_of(1, "true", &[]).unwrap().succeeded);
+        assert!(!run_program_of(1, "/bin/sh", &["-c".to_owned(), "exit 3".to_owned()]).unwrap().succeeded);
     }
 
     #[test]
