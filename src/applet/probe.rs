@@ -2,6 +2,7 @@
 //!
 //! What openssl writes of a session goes through pipes into locked memory and back: it holds the session's secret (K5).
 
+use std::ffi::OsString;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::core::session::{self, Protocol};
 use crate::core::settings::Settings;
 use crate::core::ticket::Ticket;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::sys::companion::{self, Companion, Event, Output};
+use crate::sys::program::{self, Companion, Event, Output};
 use crate::sys::secret::Secret;
 use crate::sys::streams;
 
@@ -234,7 +235,7 @@ impl Server {
         let mut session = None;
         let mut is_too_long = false;
         loop {
-            match openssl.next(&mut page, deadline)? {
+            match openssl.next(&mut page, Some(deadline))? {
                 Event::Wrote(Output::Standard, count) => transcript.take(&page[..count]),
                 Event::Wrote(Output::Error, count) => words.extend_from_slice(&page[..count.min(LONGEST_WORDS)]),
                 Event::Wrote(Output::Beside, count) => {
@@ -259,7 +260,7 @@ impl Server {
             // An orderly end, so that the server has nothing to log.
             openssl.close_input();
             let deadline = Instant::now() + Duration::from_millis(500);
-            while matches!(openssl.next(&mut page, deadline)?, Event::Wrote(..)) {}
+            while matches!(openssl.next(&mut page, Some(deadline))?, Event::Wrote(..)) {}
             return Ok(Visit { resumed, session, is_too_long });
         }
         let version = protocol.words();
@@ -274,7 +275,7 @@ impl Server {
         Err(if transcript.connected { Trouble::Unspoken(failure) } else { Trouble::Final(failure) })
     }
 
-    fn arguments(&self, protocol: Protocol, beside: &str, with_session: bool) -> Vec<String> {
+    fn arguments(&self, protocol: Protocol, beside: &str, with_session: bool) -> Vec<OsString> {
         let version = match protocol {
             Protocol::Tls12 => "-tls1_2",
             Protocol::Tls13 => "-tls1_3",
@@ -287,9 +288,9 @@ impl Server {
         }
         arguments.extend(["-sess_out", beside]);
         if with_session {
-            arguments.extend(["-sess_in", companion::INPUT]);
+            arguments.extend(["-sess_in", program::INPUT]);
         }
-        arguments.into_iter().map(str::to_owned).collect()
+        arguments.into_iter().map(Into::into).collect()
     }
 }
 

@@ -13,7 +13,8 @@ use crate::core::nginx_config::{self, quote};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
 use crate::sys::directory::is_in;
-use crate::sys::process::{self, Process, Ran, Status};
+use crate::sys::process::{self, Process, Status};
+use crate::sys::program::Ran;
 
 /// nginx. Debian's pid file.
 pub const SERVER: Server = Server { name: "nginx", pid_file: "/run/nginx.pid", find, find_all, snippet };
@@ -103,7 +104,7 @@ impl Running for Master {
             return Some(false);
         }
         let arguments = [started_with(&self.command_line), vec!["-T".to_owned(), "-q".to_owned()]].concat();
-        let ran = self.run(&arguments).ok().filter(|ran| ran.succeeded)?;
+        let ran = self.run(&arguments).ok().filter(Ran::succeeded)?;
         let keys = nginx_config::ticket_keys(&ran.output)?;
         Some(keys.iter().any(|key| is_in(Path::new(key), directory)))
     }
@@ -124,7 +125,7 @@ impl Running for Master {
         }
         arguments.extend(["-t".to_owned(), "-q".to_owned()]);
         let ran = self.run(&arguments)?;
-        if ran.succeeded {
+        if ran.succeeded() {
             return Ok(());
         }
         Err(Failure::refused(format!("nginx refuses its configuration and was not signalled: {}", ran.words))

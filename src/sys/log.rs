@@ -1,10 +1,11 @@
-//! syslog(3), for what was done and what failed when nobody watches. NAMEs, slots and reasons; never a key (K5).
+//! Syslog, for what was done and what failed when nobody watches. NAMEs, slots and reasons; never a key (K5).
 //!
 //! The facility is "daemon": what is said is no secret and authenticates nobody, so it belongs where the messages of the
 //! servers are that the keys are for, and not in the restricted file of "authpriv".
 
-use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::sys::system;
 
 static OPEN: AtomicBool = AtomicBool::new(false);
 
@@ -21,8 +22,6 @@ pub enum Level {
 
 /// Begins to tell syslog; before that nothing is sent.
 pub fn open() {
-    // SAFETY: the identifier is a constant with a NUL at its end, which stays for as long as the program runs.
-    unsafe { libc::openlog(c"stek".as_ptr(), libc::LOG_PID, libc::LOG_DAEMON) };
     OPEN.store(true, Ordering::Relaxed);
 }
 
@@ -43,8 +42,5 @@ pub fn write(level: Level, message: &str) {
     };
     // One message is one line: a server's words may have several.
     let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if let Ok(line) = CString::new(line) {
-        // SAFETY: both strings end in NUL, and the format takes exactly one of them.
-        unsafe { libc::syslog(priority, c"%s".as_ptr(), line.as_ptr()) };
-    }
+    system::log(libc::LOG_DAEMON | priority, &line);
 }

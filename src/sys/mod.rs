@@ -6,12 +6,12 @@
 pub mod accounts;
 pub mod apply;
 pub mod clock;
-pub mod companion;
 pub mod directory;
 pub mod lock;
 pub mod log;
 pub mod mount;
 pub mod process;
+pub mod program;
 pub mod random;
 pub mod secret;
 pub mod setup;

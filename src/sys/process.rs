@@ -1,13 +1,12 @@
-//! Other processes: what the system says of them, signals, running and executing programs, and the environment.
+//! Other processes: what the system says of them and signals; executing a program; and the environment.
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure};
 use crate::sys::startup;
 pub use crate::sys::system::process::{
     Process, TICK, all, children, is_trusted, program, run_program_of, shares_directory, start_time, status, title,
@@ -23,24 +22,6 @@ pub struct Status {
     /// What, with the process id, tells it from every other process, if the system says such a thing: on Linux when it began,
     /// in clock ticks since boot; elsewhere 0.
     pub start: u64,
-}
-
-/// What a program did that ran to its end.
-pub struct Ran {
-    /// It exited with 0.
-    pub succeeded: bool,
-    /// What it wrote to standard output.
-    pub output: Vec<u8>,
-    /// What it wrote to standard error.
-    pub words: String,
-}
-
-/// Runs a prepared program to its end.
-pub(super) fn run(command: &mut Command, shown: &str) -> Outcome<Ran> {
-    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
-    let output = output.map_err(|error| Failure::io(format!("cannot run {shown}"), &error))?;
-    let words = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
-    Ok(Ran { succeeded: output.status.success(), output: output.stdout, words })
 }
 
 /// An environment variable, if it is set.

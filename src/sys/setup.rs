@@ -3,7 +3,6 @@
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, umask};
@@ -12,6 +11,7 @@ use crate::core::name::Name;
 use crate::core::setup::{File, Init, PROGRAM_DIRECTORIES, SCRIPT, Writer, writer};
 use crate::failure::{Failure, Outcome};
 use crate::sys::directory::{Access, Directory, KeySets};
+use crate::sys::program::{Program, Ran};
 use crate::sys::{lock, mount};
 
 /// systemd is process 1 where this is. Source: `sd_booted(3)`.
@@ -126,33 +126,30 @@ pub fn find(program: &str) -> Option<PathBuf> {
         .find(|path| std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0))
 }
 
-fn output(line: &str) -> Outcome<Output> {
-    let mut words = line.split(' ');
-    let mut program = words.next().unwrap_or_default();
-    let mut words: Vec<&str> = words.collect();
+fn ran(line: &str) -> Outcome<Ran> {
+    let mut words: Vec<&str> = line.split(' ').collect();
     // service(8) is not everywhere, and what it does is to call the script, but for OpenRC.
-    if program == "service" && find(program).is_none() {
-        program = SCRIPT;
-        words.remove(0);
+    if words[0] == "service" && find("service").is_none() {
+        words.splice(..2, [SCRIPT]);
     }
-    let failed = |error: &std::io::Error| Failure::io(format!("cannot run {line}"), error);
-    let path = if program.starts_with('/') { Some(PathBuf::from(program)) } else { find(program) };
-    let path = path.ok_or_else(|| failed(&std::io::Error::from_raw_os_error(Errno::ENOENT as i32)))?;
-    let mut command = Command::new(path);
+    let path = if words[0].starts_with('/') { Some(PathBuf::from(words[0])) } else { find(words[0]) };
+    let path = path.ok_or_else(|| Failure::system(format!("cannot run {line}"), Errno::ENOENT))?;
     // The caller's settings are not those that count at boot.
-    command.env_clear().env("PATH", search_path()).env("LC_ALL", "C").env("TERM", "dumb").current_dir("/");
-    command.args(words).stdin(Stdio::null()).output().map_err(|error| failed(&error))
+    let environment = vec![format!("PATH={}", search_path()).into(), "LC_ALL=C".into(), "TERM=dumb".into()];
+    let words = words.into_iter().map(Into::into).collect();
+    let directory = Some(Path::new("/"));
+    Program { shown: line, path, words, environment: Some(environment), directory }.run()
 }
 
 /// Runs a program with its arguments, separated by blanks; what it wrote, to standard error last.
 pub fn run(line: &str) -> Outcome<String> {
-    let output = output(line)?;
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).trim().to_owned();
-    if output.status.success() {
-        return Ok(said);
+    let ran = ran(line)?;
+    let said = String::from_utf8_lossy(&ran.output) + ran.words.as_str();
+    let said = said.trim();
+    if ran.succeeded() {
+        return Ok(said.to_owned());
     }
-    let mut message = format!("{line} failed, with {}", output.status).replace("exit status: ", "exit status ");
+    let mut message = format!("{line} failed, with {}", ran.ended);
     said.lines().for_each(|line| message.push_str(&format!("\n| {line}")));
     Err(Failure::refused(message))
 }
@@ -160,7 +157,7 @@ pub fn run(line: &str) -> Outcome<String> {
 /// Runs programs for their answer: whether all of them succeed.
 #[must_use]
 pub fn all_succeed(lines: &[&str]) -> bool {
-    lines.iter().all(|line| output(line).is_ok_and(|output| output.status.success()))
+    lines.iter().all(|line| ran(line).is_ok_and(|ran| ran.succeeded()))
 }
 
 /// What a program says; `None` if it is not there or fails.

@@ -3,7 +3,6 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -11,7 +10,8 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
-use crate::sys::process::{Ran, Status, run};
+use crate::sys::process::Status;
+use crate::sys::program::{Program, Ran};
 
 /// How exactly [`start_time`] is known: to the clock tick in which /proc counts, which is 10 ms everywhere but on machines
 /// where it is shorter.
@@ -162,13 +162,14 @@ pub fn shares_directory(id: u32, path: &Path) -> Option<bool> {
 /// Runs a process's own program, from its own working directory, with other arguments. What it was called when it was
 /// started does not matter here.
 pub fn run_program_of(id: u32, _called: &str, arguments: &[String]) -> Outcome<Ran> {
+    let (shown, path) = (format!("the program of process {id}"), format!("/proc/{id}/exe"));
+    let directory = format!("/proc/{id}/cwd");
+    let called = std::fs::read_link(&path).unwrap_or_else(|_| path.clone().into());
+    let words = std::iter::once(called.into()).chain(arguments.iter().map(Into::into)).collect();
     // The link leads to the very file that runs, even if a newer one has taken its place.
-    let mut command = Command::new(format!("/proc/{id}/exe"));
-    if let Ok(program) = std::fs::read_link(format!("/proc/{id}/exe")) {
-        std::os::unix::process::CommandExt::arg0(&mut command, program);
+    let mut program = Program { shown: &shown, path: path.into(), words, environment: None, directory: None };
+    if std::fs::metadata(&directory).is_ok_and(|directory| directory.is_dir()) {
+        program.directory = Some(Path::new(&directory));
     }
-    if std::fs::metadata(format!("/proc/{id}/cwd")).is_ok_and(|cwd| cwd.is_dir()) {
-        command.current_dir(format!("/proc/{id}/cwd"));
-    }
-    run(command.args(arguments), &format!("the program of process {id}"))
+    program.run()
 }

@@ -3,7 +3,6 @@
 
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::Command;
 
 use nix::sys::stat::FileStat;
 
@@ -11,7 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::sys::clock::Moment;
 use crate::sys::directory::Directory;
 use crate::sys::mount::{Kind, Mounted};
-use crate::sys::process;
+use crate::sys::program::Program;
 
 /// When a file's content, links or times last changed.
 #[must_use]
@@ -100,8 +99,8 @@ pub fn mounted_at(path: &Path) -> Outcome<Option<Mounted>> {
 
 /// Unmounts, by umount(8).
 pub fn unmount(path: &Path) -> Outcome {
-    let ran = process::run(Command::new("umount").arg(path), "umount")?;
-    if ran.succeeded {
+    let ran = Program::new("umount", [path.into()]).run()?;
+    if ran.succeeded() {
         return Ok(());
     }
     Err(Failure::refused(format!("the keys are destroyed, but cannot unmount {}: {}", path.display(), ran.words))

@@ -3,7 +3,7 @@
 //! This is type-checked for those systems (`make check-portable`) and runs in tests on Linux, where `--cfg stek_portable`
 //! builds it; it was never run on the systems themselves.
 
-use std::process::{Command, Stdio};
+use super::program::Program;
 
 pub mod file_system;
 pub mod host;
@@ -21,7 +21,19 @@ pub fn descriptor_path(number: std::os::fd::RawFd) -> String {
 
 /// What a program of the system writes to standard output, in the C locale; `None` if it cannot be run.
 fn said(program: &str, arguments: &[&str]) -> Option<String> {
-    let mut command = Command::new(program);
-    command.args(arguments).env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null());
-    Some(String::from_utf8_lossy(&command.output().ok()?.stdout).into_owned())
+    let mut program = Program::new(program, arguments.iter().map(Into::into));
+    program.environment = Some(vec!["LC_ALL=C".into()]);
+    Some(String::from_utf8_lossy(&program.run().ok()?.output).into_owned())
+}
+
+/// Sends a line to the syslog daemon, if there is one, by syslog(3).
+pub fn log(priority: libc::c_int, line: &str) {
+    if let Ok(line) = std::ffi::CString::new(line) {
+        // SAFETY: the identifier stays for as long as the program runs; all strings end in NUL, and the format takes
+        // exactly one of them.
+        unsafe {
+            libc::openlog(c"stek".as_ptr(), libc::LOG_PID, libc::LOG_DAEMON);
+            libc::syslog(priority, c"%s".as_ptr(), line.as_ptr());
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! Other processes: what ps(1) says of them, and kill(2).
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -9,7 +8,8 @@ use nix::errno::Errno;
 use super::said;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::sys::clock::Moment;
-use crate::sys::process::{Ran, Status, run};
+use crate::sys::process::Status;
+use crate::sys::program::{Program, Ran};
 
 /// How exactly [`start_time`] is known. ps tells ages in whole seconds; the earliest start that they allow is up to two
 /// seconds, and the time that ps takes, before the true one.
@@ -178,7 +178,7 @@ pub fn run_program_of(id: u32, called: &str, arguments: &[String]) -> Outcome<Ra
         ))
         .hint("start the server by its whole path; or test its configuration yourself and use --no-test"));
     }
-    run(Command::new(called).args(arguments), called)
+    Program::new(called, arguments.iter().map(Into::into)).run()
 }
 
 #[cfg(test)]
@@ -215,8 +215,8 @@ mod tests {
         for called in ["", "sbin/true", "./true"] {
             assert!(run_program_of(1, called, &[]).is_err(), "{called}");
         }
-        assert!(run_program_of(1, "true", &[]).unwrap().succeeded);
-        assert!(!run_program_of(1, "/bin/sh", &["-c".to_owned(), "exit 3".to_owned()]).unwrap().succeeded);
+        assert!(run_program_of(1, "true", &[]).unwrap().succeeded());
+        assert!(!run_program_of(1, "/bin/sh", &["-c".to_owned(), "exit 3".to_owned()]).unwrap().succeeded());
     }
 
     #[test]
