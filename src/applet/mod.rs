@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs};
+use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FlagInfo, FlagInfoKind, FromArgs};
 
 use crate::core::arguments::{self, Known, Split};
 use crate::core::name::Name;
@@ -140,13 +140,16 @@ impl Call {
     }
 
     /// The applet's own options.
-    pub fn options<T: FromArgs + ArgsInfo>(&self) -> Outcome<T> {
-        self.options_among(&own_flags(&T::get_args_info()))
+    pub fn options<T: FromArgs>(&self) -> Outcome<T> {
+        self.options_among(&own_flags(&(self.applet.info)()))
     }
 
     fn options_among<T: FromArgs>(&self, accepted: &[&str]) -> Outcome<T> {
-        T::from_args(&[self.applet.name], &self.split.words(accepted))
-            .map_err(|exit| self.usage(exit.output.trim().replace('\n', " ")))
+        T::from_args(&[self.applet.name], &self.split.words(accepted)).map_err(|exit| self.wrong_options(&exit))
+    }
+
+    fn wrong_options(&self, exit: &EarlyExit) -> Failure {
+        self.usage(exit.output.trim().replace('\n', " "))
     }
 
     /// The settings from the shared options, the environment and the settings file.
