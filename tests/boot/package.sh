@@ -56,6 +56,7 @@ life() {
     must "$1: installed for the third time" as_admin 'dpkg -i /root/stek.deb'
     check "$1: there are keys" complete
     check "$1: and they are new" all_new "$(keys)" "$before"
+    check "$1: the keys are to lie elsewhere, which nobody applies" as_admin 'echo STEK_DIR=/run/other >>/etc/default/stek'
     must "$1: purged" as_admin 'rm /etc/nginx/conf.d/stek.conf; dpkg -P stek'
     check "$1: nothing is left" same_paths
     in_guest sh -c 'if [ -d /run/systemd/system ]; then systemctl poweroff; else shutdown -h -P now; fi' >/dev/null 2>&1

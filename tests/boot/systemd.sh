@@ -22,7 +22,7 @@ check 'and makes none' no_directory
 check 'the units are well formed' as_admin 'cd /lib/systemd/system && said=$(systemd-analyze verify --man=no stek.service \
     stek-rotate.service stek-reload.service stek-rotate.timer 2>&1) && [ -z "$said" ] || { echo "$said"; exit 1; }'
 check 'and sandboxed' as_admin 'systemd-analyze security --no-pager --offline=yes --threshold=39 stek.service &&
-    systemd-analyze security --no-pager --offline=yes --threshold=13 stek-rotate.service &&
+    systemd-analyze security --no-pager --offline=yes --threshold=14 stek-rotate.service &&
     systemd-analyze security --no-pager --offline=yes --threshold=47 stek-reload.service'
 
 check 'one line in /etc/default/stek' as_admin 'echo STEK_NAMES=example.com >>/etc/default/stek'
@@ -37,11 +37,67 @@ for way in 'service stek restart' 'systemctl restart stek' 'systemctl try-restar
     check "$way" as_admin "$way"
     check 'keeps the keys' equal "$(keys)" "$before"
 done
+slow() {
+    as_admin "mkdir -p /run/systemd/system/stek.service.d && printf '%s\n' '[Service]' '$1' >/run/systemd/system/stek.service.d/slow.conf &&
+        systemctl daemon-reload"
+}
+check 'nobody answers whether it is a restart, at first' as_admin 'printf "%s\n" "#!/bin/sh" \
+    "[ ! -e /run/mute ] || { rm /run/mute; exit 1; }" "exec /bin/systemctl \"\$@\"" >/usr/local/sbin/systemctl &&
+    chmod 755 /usr/local/sbin/systemctl && : >/run/mute && /bin/systemctl restart stek && [ ! -e /run/mute ]'
+check 'the keys are kept' equal "$(keys)" "$before"
+check 'nobody answers at all' as_admin 'printf "%s\n" "#!/bin/sh" "exit 1" >/usr/local/sbin/systemctl && /bin/systemctl stop stek'
+check 'the keys are kept, too' equal "$(keys)" "$before"
+check 'which is a failure' as_admin '/bin/systemctl is-failed stek && journalctl -q -u stek -o cat | grep "is this a restart?" && rm /usr/local/sbin/systemctl'
+check 'systemd itself is restarted in the midst of restarts' as_admin 'for i in 0 1 2 3 4; do
+    systemctl restart stek & sleep 0.0$i; systemctl daemon-reexec; wait; done; systemctl start stek'
+check 'the keys are kept in spite of it' equal "$(keys)" "$before"
+
 check 'unit and init script are one' as_admin 'case $(systemctl show -P FragmentPath stek) in /lib/* | /usr/lib/*) ;; *) exit 1 ;; esac'
 check 'systemctl stop stek' in_guest systemctl stop stek
 check 'destroys the keys' no_directory
+check 'stek is slow' slow 'ExecStartPost=/bin/sleep 60'
+check 'a start is interrupted by a stop' as_admin 'systemctl start --no-block stek && sleep 1 && test -e /run/stek/example.com.1.key && systemctl stop stek'
+check 'no keys are left' no_directory
+check 'stek is as quick as it was' as_admin 'rm -r /run/systemd/system/stek.service.d && systemctl daemon-reload && systemctl reset-failed stek'
+
+# Every reader of the settings file takes the same from it.
+settings() { as_admin "cp /etc/default/stek /root/default && printf '%s\n' '$1' >>/etc/default/stek"; }
+as_before() { in_guest mv /root/default /etc/default/stek; }
+for line in 'STEK_NAMES=example.com # main' 'export STEK_NAMES=example.com' 'STEK_SLOTS=4 # more'; do
+    check "$line" settings "$line"
+    check 'service stek start' in_guest service stek start
+    check 'makes the keys' in_guest test -e /run/stek/example.com.3.key
+    check 'a tick' in_guest systemctl start stek-rotate.service
+    check 'service stek stop' in_guest service stek stop
+    check 'destroys them' no_directory
+    as_before
+done
+check 'a quote is missing' settings 'STEK_NAMES="example.com'
+for unit in stek stek-rotate; do
+    check "$unit fails" not in_guest systemctl start $unit
+    check 'and is not passed over' as_admin "[ \"\$(systemctl is-failed $unit)\" = failed ] && systemctl reset-failed $unit"
+done
+as_before
+check 'nginx is stopped' in_guest systemctl stop nginx
+check 'the keys are in /dev/shm' settings STEK_DIR=/dev/shm/stek
+check 'service stek start' in_guest service stek start
+check 'makes them there' as_admin 'grep " /dev/shm/stek \(tmpfs\|ramfs\) " /proc/mounts'
+next=$(key 0)
+check 'they are old' as_admin 'for f in /dev/shm/stek/*.key; do touch -d "@$(($(stat -c %Y $f) - 12 * 3600))" $f; done'
+check 'a tick' in_guest systemctl start stek-rotate.service
+check 'rotates them' equal "$(key 1)" "$next"
+check 'service stek stop' in_guest service stek stop
+check 'destroys them' as_admin '[ ! -e /dev/shm/stek ]'
+as_before
+
 check 'systemctl start stek' in_guest systemctl start stek
 check 'makes new ones' all_new "$(keys)" "$before"
+check 'nginx is started' in_guest systemctl start nginx
+touch_keys 0
+check 'nginx logs below /usr' as_admin 'mkdir -p /usr/local/nginx/logs &&
+    echo "error_log /usr/local/nginx/logs/error.log;" >/etc/nginx/conf.d/log.conf &&
+    systemctl reset-failed stek-reload.service && systemctl start stek-reload.service'
+check 'and makes tickets with the current key' serves_with_current
 
 age 12
 next=$(key 0)

@@ -213,6 +213,16 @@ test_wrong_setting() {
     exits 6 init start
     err_has soon
 }
+test_no_piece_of_shell() {
+    setup
+    echo 'STEK_PERIOD="1h' >>"$T/default"
+    for verb in start restart stop; do
+        exits 6 init $verb
+        err_has "$T/default is no piece of shell"
+    done
+    exits 4 init status
+    isnt -e "$DIR"
+}
 test_refused() {
     setup
     mkdir -m 700 "$DIR"
