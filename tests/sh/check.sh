@@ -60,16 +60,7 @@ zeros() { head -c "${2:-80}" /dev/zero >"$DIR/$1.key"; }
 nginx_conf() { # nginx_conf [DIRECTIVE]
     cat <<END
 ${1-}
-worker_processes 2;
-pid $T/srv/pid;
-error_log $T/srv/error.log notice;
-events { worker_connections 64; }
-http {
-    access_log off;
-    client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
-    fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
-    ssl_certificate $T/srv/cert.pem;
-    ssl_certificate_key $T/srv/cert.key;
+$(nginx_head 2)
     server {
         listen unix:$T/srv/socket ssl;
 $(for i in 1 2 3 0; do echo "        ssl_session_ticket_key $DIR/a.$i.key;"; done)
@@ -80,8 +71,7 @@ END
 start() { # start [DIRECTIVE]
     needs nginx openssl prlimit
     mkdir srv
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=a.test \
-        -keyout srv/cert.key -out srv/cert.pem 2>srv/openssl
+    certificate a.test
     nginx_conf "${1-}" >srv/nginx.conf
     trap stop EXIT
     trap 'exit 143' HUP INT TERM
@@ -96,13 +86,7 @@ works() { # works [NAME]: the one in srv, or NAME, has its workers
     grep -q 'nginx: worker' /proc/[0-9]*/cmdline 2>/dev/null && [ "$(children)" -ge 2 ]
 }
 children() { sed -n "s/^[0-9]* (nginx) [A-Y] $master .*/x/p" /proc/[0-9]*/stat 2>/dev/null | wc -l; }
-stop() {
-    master=$(cat "$T/${1:-srv}/pid" 2>/dev/null) || return 0
-    grep 'nginx: master' "/proc/$master/cmdline" >/dev/null 2>&1 || return 0
-    kill -s TERM "$master"
-    until_ok ended
-}
-ended() { ! grep '^State:[[:space:]]*[^ZX]' "/proc/$master/status" >/dev/null 2>&1; }
+stop() { stop_nginx "$T/${1:-srv}/pid"; }
 
 test_healthy() {
     quiet stek rotate a b

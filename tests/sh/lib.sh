@@ -45,6 +45,14 @@
 # state              every name in $DIR with type, mode, owner, size, mtime, inode and checksum
 # same FILE FILE     differ FILE FILE
 #
+# An nginx of the test's own, in $T/srv:
+# certificate NAME    cert.pem and cert.key for it
+# nginx_head WORKERS   prints what nginx.conf begins with, up to the certificate in http{}; $pid and $log where its pid file
+#                     and its log are not in srv
+# workers             the processes of the master $master, the oldest first
+# all_ended PID...    have they ended?
+# stop_nginx PIDFILE   and waits until it has
+#
 # private_mounts "$@"   once after loading this file: the file runs in its own mount namespace, and
 #                       tests may mount below $T. needs_mounts skips a test where that was refused.
 # private_processes "$@"  the same with a pid namespace and /proc of its own: other tests' servers are not seen
@@ -142,6 +150,40 @@ until_ok() {
 # ksh93 with a trap may not wait, and says 127
 ended() { wait "$1" || :; until_ok has_ended "$1"; }
 has_ended() { case $(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null) in '' | Z) true ;; *) false ;; esac; }
+
+certificate() {
+    mkdir -p "$T/srv"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" \
+        -keyout "$T/srv/cert.key" -out "$T/srv/cert.pem" 2>"$T/srv/openssl"
+}
+nginx_head() {
+    cat <<EOF
+worker_processes $1;
+pid ${pid:-$T/srv/pid};
+error_log ${log:-$T/srv/error.log} notice;
+events { worker_connections 256; }
+http {
+    access_log off;
+    client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
+    fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
+    ssl_certificate $T/srv/cert.pem;
+    ssl_certificate_key $T/srv/cert.key;
+EOF
+}
+all_ended() { # a dead process that nobody has waited for is gone as well
+    for p in "$@"; do
+        ! grep '^State:[[:space:]]*[A-WYa-w]' "/proc/$p/status" >/dev/null 2>&1 || return 1
+    done
+}
+workers() {
+    sed -n "s/^\([0-9]*\) (nginx) [A-Y] $master .*/\1/p" /proc/[0-9]*/stat 2>/dev/null | sort -n | tr '\n' ' '
+}
+stop_nginx() {
+    master=$(cat "$1" 2>/dev/null) || return 0
+    grep 'nginx: master' "/proc/$master/cmdline" >/dev/null 2>&1 || return 0
+    kill -s TERM "$master"
+    until_ok all_ended "$master"
+}
 
 sum() { key_sums "$1"; }
 # sixteen digits per file; "-" for what is no file or an empty one, as /dev/null is

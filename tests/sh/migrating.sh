@@ -55,24 +55,14 @@ start() { # start FILE KEY...
     file=$1
     shift
     : "${pid:=$T/run/nginx.pid}"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ex.test \
-        -keyout "$T/srv/cert.key" -out "$T/srv/cert.pem" 2>"$T/srv/openssl"
+    certificate ex.test
     trap stop EXIT
     trap 'exit 143' HUP INT TERM
     tries=0
     while :; do # below the ports that the kernel hands out by itself
         port=$((16384 + $(od -An -N2 -tu2 /dev/urandom) % 16000))
         cat >"$T/nginx/nginx.conf" <<X
-worker_processes 2;
-pid $pid;
-error_log $T/srv/error.log notice;
-events { worker_connections 256; }
-http {
-    access_log off;
-    client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
-    fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
-    ssl_certificate $T/srv/cert.pem;
-    ssl_certificate_key $T/srv/cert.key;
+$(nginx_head 2)
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_cache off;
 $(if [ -n "$file" ]; then echo "    include $file;"; else keys "$@"; fi)

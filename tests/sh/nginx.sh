@@ -10,16 +10,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 conf() { # conf SLOTS [DIRECTIVE]: current first, previous, next last
     cat <<EOF
-worker_processes 2;
-pid $T/srv/pid;
-error_log $T/srv/error.log notice;
-events { worker_connections 256; }
-http {
-    access_log off;
-    client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
-    fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
-    ssl_certificate $T/srv/cert.pem;
-    ssl_certificate_key $T/srv/cert.key;
+$(nginx_head 2)
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_cache off;
     ssl_session_timeout 1d;
@@ -38,8 +29,7 @@ listens() { # is anything bound to that port?
 start() { # start [SLOTS]
     needs nginx openssl
     mkdir -p "$T/srv"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ex.test \
-        -keyout "$T/srv/cert.key" -out "$T/srv/cert.pem" 2>"$T/srv/openssl"
+    certificate ex.test
     trap stop EXIT
     trap 'exit 143' HUP INT TERM
     tries=0
@@ -58,19 +48,7 @@ start() { # start [SLOTS]
 }
 stop() {
     : >"$T/stop" # for the load
-    master=$(cat "$T/srv/pid" 2>/dev/null) || return 0
-    grep 'nginx: master' "/proc/$master/cmdline" >/dev/null 2>&1 || return 0
-    kill -s TERM "$master"
-    until_ok gone "$master"
-}
-gone() { # a dead process that nobody has waited for is gone as well
-    for p in "$@"; do
-        ! grep '^State:[[:space:]]*[A-WYa-w]' "/proc/$p/status" >/dev/null 2>&1 || return 1
-    done
-}
-workers() { # pids of the master's children, the oldest first
-    sed -n "s/^\([0-9]*\) (nginx) [A-Y] $master .*/\1/p" /proc/[0-9]*/stat 2>/dev/null |
-        sort -n | tr '\n' ' '
+    stop_nginx "$T/srv/pid"
 }
 two_workers() { [ "$(workers | wc -w)" = 2 ]; }
 
@@ -128,7 +106,7 @@ renewed() {
 reload() { stek reload --pid-file "$T/srv/pid" "$@"; }
 # settled PID...: the old workers are gone. They accept connections for some 100 ms beside the new
 # ones, whatever reload says.
-settled() { until_ok gone "$@"; until_ok two_workers; }
+settled() { until_ok all_ended "$@"; until_ok two_workers; }
 turn() { # a rotation and a reload, and nothing of the old left
     before=$(workers)
     quiet stek rotate --force

@@ -21,8 +21,7 @@ prepare() { # keys of SIZE, certificate
     server='' all=''
     mkdir -p "$T/srv"
     chmod 711 "$T" "$base"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ex.test \
-        -keyout "$T/srv/cert.key" -out "$T/srv/cert.pem" 2>"$T/srv/openssl"
+    certificate ex.test
     cat "$T/srv/cert.pem" "$T/srv/cert.key" >"$T/srv/both.pem"
     quiet stek rotate -s "${1:-80}" ex
     free_port
@@ -90,16 +89,7 @@ nginx_with() { # nginx_with SLOT...: the server's keys, in that order; $more are
     needs nginx
     cat >"$T/srv/nginx.conf" <<EOF
 daemon off;
-worker_processes 1;
-pid $T/srv/pid;
-error_log $T/srv/error.log notice;
-events { worker_connections 64; }
-http {
-    access_log off;
-    client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
-    fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
-    ssl_certificate $T/srv/cert.pem;
-    ssl_certificate_key $T/srv/cert.key;
+$(nginx_head 1)
     ssl_protocols ${protocols:-TLSv1.2 TLSv1.3};
     ssl_session_cache off;
     ssl_session_timeout ${timeout:-1h};

@@ -71,23 +71,15 @@ test_findings() {
 test_server() {
     needs nginx openssl
     quiet stek rotate a
-    mkdir srv
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=a.test \
-        -keyout srv/key -out srv/cert 2>srv/openssl
+    certificate a.test
     cat >srv/conf <<END
-pid $T/srv/pid;
-error_log $T/srv/log notice;
-events { worker_connections 64; }
-http {
-    access_log off;
-    client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
-    fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
-    server { listen unix:$T/srv/socket ssl; ssl_certificate $T/srv/cert; ssl_certificate_key $T/srv/key;
+$(nginx_head 1)
+    server { listen unix:$T/srv/socket ssl;
         ssl_session_ticket_key $DIR/a.1.key; }
 }
 END
     trap 'kill "$(cat srv/pid)"' EXIT
-    nginx -p "$T/srv" -e "$T/srv/log" -c "$T/srv/conf"
+    nginx -p "$T/srv" -e "$T/srv/error.log" -c "$T/srv/conf"
     until_ok test -s srv/pid
     until_ok serves
     equal stale "$(value 'stek_server_stale{server="nginx"}')" 0
@@ -102,7 +94,7 @@ END
     metrics
     equal stale "$(value 'stek_server_stale{server="nginx"}')" 1
     sed "s|$T/srv/pid|$T/srv/pid2|; s|socket|socket2|" srv/conf >srv/conf2
-    nginx -p "$T/srv" -e "$T/srv/log" -c "$T/srv/conf2"
+    nginx -p "$T/srv" -e "$T/srv/error.log" -c "$T/srv/conf2"
     trap 'kill "$(cat srv/pid)" "$(cat srv/pid2)"' EXIT
     until_ok test -s srv/pid2
     metrics

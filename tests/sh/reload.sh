@@ -8,16 +8,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 conf() { # conf [DIRECTIVE]: a directive more in http{}; $workers, $pool, $log: see below
     cat <<EOF
-worker_processes ${many:-2};
-pid $T/srv/pid;
-error_log ${log:-$T/srv/error.log} notice;
-events { worker_connections 64; }
-http {
-    access_log off;
-    client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
-    fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
-    ssl_certificate $T/srv/cert.pem;
-    ssl_certificate_key $T/srv/cert.key;
+$(nginx_head "${many:-2}")
     ssl_session_cache off;
     server {
         listen unix:$T/srv/socket ssl;
@@ -33,8 +24,7 @@ prepare() { # keys, certificate, configuration
     many='' log='' pool='' victim='' bin=''
     quiet stek rotate ex
     mkdir -p "$T/srv/logs"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ex.test \
-        -keyout "$T/srv/cert.key" -out "$T/srv/cert.pem" 2>"$T/srv/openssl"
+    certificate ex.test
     conf >"$T/srv/nginx.conf"
     until_ok aged
     trap stop EXIT
@@ -55,19 +45,7 @@ start() {
 stop() {
     [ -z "$victim" ] || kill "$victim" 2>/dev/null || :
     [ -z "$bin" ] || rm -rf "$bin"
-    master=$(cat "$T/srv/pid" 2>/dev/null) || return 0
-    grep 'nginx: master' "/proc/$master/cmdline" >/dev/null 2>&1 || return 0
-    kill -s TERM "$master"
-    until_ok gone "$master"
-}
-gone() { # a dead process that nobody has waited for is gone as well
-    for p in "$@"; do
-        ! grep '^State:[[:space:]]*[A-WYa-w]' "/proc/$p/status" >/dev/null 2>&1 || return 1
-    done
-}
-workers() { # pids of the master's children, the oldest first
-    sed -n "s/^\([0-9]*\) (nginx) [A-Y] $master .*/\1/p" /proc/[0-9]*/stat 2>/dev/null |
-        sort -n | tr '\n' ' '
+    stop_nginx "$T/srv/pid"
 }
 workers_are() { [ "$(workers | wc -w)" -eq "$1" ]; }
 served() {
@@ -78,7 +56,7 @@ served() {
 reload() { stek reload --pid-file "$T/srv/pid" "$@"; }
 # renewed PID...: those are gone, and as many new ones are there
 renewed() {
-    until_ok gone "$@"
+    until_ok all_ended "$@"
     until_ok workers_are "${many:-2}"
     served
 }
@@ -148,7 +126,7 @@ test_stale_pid_file() {
     start
     cp srv/pid kept
     kill -s TERM "$master"
-    until_ok gone "$master"
+    until_ok all_ended "$master"
     cp kept srv/pid
     refuses 102 reload
     refuses 102 reload --if-stale --no-test

@@ -109,22 +109,14 @@ test_reload() {
     needs nginx openssl
     listens
     quiet stek rotate a
-    mkdir srv
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=a.test \
-        -keyout srv/key -out srv/cert 2>srv/openssl
+    certificate a.test
     cat >srv/conf <<END
-pid $T/srv/pid;
-error_log $T/srv/log notice;
-events { worker_connections 64; }
-http {
-    access_log off;
-    client_body_temp_path $T/srv/body; proxy_temp_path $T/srv/proxy;
-    fastcgi_temp_path $T/srv/fastcgi; uwsgi_temp_path $T/srv/uwsgi; scgi_temp_path $T/srv/scgi;
-    server { listen unix:$T/srv/socket ssl; ssl_certificate $T/srv/cert; ssl_certificate_key $T/srv/key; }
+$(nginx_head 1)
+    server { listen unix:$T/srv/socket ssl; }
 }
 END
     trap 'kill "$(cat srv/pid)"; kill $daemon' EXIT
-    nginx -p "$T/srv" -e "$T/srv/log" -c "$T/srv/conf"
+    nginx -p "$T/srv" -e "$T/srv/error.log" -c "$T/srv/conf"
     until_ok test -s srv/pid
     until_ok grep 'nginx: master' "/proc/$(cat srv/pid)/cmdline"
     quiet stek reload --syslog --pid-file "$T/srv/pid"
