@@ -312,3 +312,65 @@ impl Drop for Companion {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program<'_> {
+        Program::new("sh", ["-c".into(), script.into()])
+    }
+
+    #[test]
+    fn what_it_wrote_and_how_it_ended_is_told_apart() {
+        let ran = shell("echo out; echo err >&2; exit 3").run().unwrap();
+        assert_eq!((ran.output.as_slice(), ran.words.as_str()), (b"out\n".as_slice(), "err"));
+        assert_eq!((ran.succeeded(), ran.ended.to_string()), (false, "exit status 3".to_owned()));
+        let ran = shell("kill -KILL $$").run().unwrap();
+        assert_eq!((ran.succeeded(), ran.ended.to_string()), (false, "SIGKILL".to_owned()));
+        assert!(shell(":").run().unwrap().succeeded());
+    }
+
+    #[test]
+    fn it_may_write_much_and_finds_nothing_to_read() {
+        let script = "cat; head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero";
+        let ran = shell(script).run().unwrap();
+        assert_eq!((ran.output.len(), ran.words.len()), (300_000, 300_000));
+    }
+
+    #[test]
+    fn signals_are_as_usual() {
+        // The runtime of this program ignores it.
+        assert_eq!(shell("kill -PIPE $$").run().unwrap().ended, Ended::Killed(Signal::SIGPIPE));
+    }
+
+    #[test]
+    fn it_begins_where_and_with_what_it_is_told_and_nothing_changes_here() {
+        let here = std::env::current_dir().unwrap();
+        let mut program = shell("pwd; echo $A$HOME; echo $0");
+        program.words.push("called".into());
+        program.environment = Some(vec!["A=b".into()]);
+        program.directory = Some(Path::new("/"));
+        assert_eq!(program.run().unwrap().output, b"/\nb\ncalled\n");
+        assert_eq!(std::env::current_dir().unwrap(), here);
+        program.directory = Some(Path::new("/no/such"));
+        assert!(program.run().is_err());
+        assert_eq!(std::env::current_dir().unwrap(), here);
+    }
+
+    #[test]
+    fn what_is_open_here_is_closed_there() {
+        let open = std::fs::File::open("/").unwrap();
+        let ran = shell(&format!("test -e /dev/fd/{}", open.as_raw_fd())).run().unwrap();
+        assert_eq!(ran.ended, Ended::Exit(1));
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_named() {
+        let failure = Program::new("no-such-program", []).run().err().unwrap();
+        assert!(failure.message.starts_with("cannot run no-such-program: "), "{}", failure.message);
+        assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("$PATH")));
+        assert!(Program::new("/no/such", []).run().err().unwrap().hint.is_none());
+        assert!(shell("a\0b").run().is_err());
+    }
+}
