@@ -240,7 +240,7 @@ fn cron(init: Option<Init>, program: &str) -> Option<Check> {
     }
     if !Path::new(CRON_JOBS).is_dir() {
         let crontabs = ["/var/spool/cron/crontabs/root", "/etc/crontabs/root", "/var/spool/cron/root"];
-        let is_in = |path: &str| std::fs::read_to_string(path).is_ok_and(|text| text.contains("stek rotate"));
+        let is_in = |path: &str| std::fs::read_to_string(path).is_ok_and(|text| plan::crontab_rotates(&text, program));
         if crontabs.into_iter().any(is_in) {
             return Some(Check::ok("the crontab of root calls stek"));
         }
@@ -258,7 +258,7 @@ fn boot(init: Option<Init>) -> Option<Check> {
     if init != Some(Init::Unknown) {
         return None;
     }
-    let calls = |path: &str| std::fs::read_to_string(path).is_ok_and(|text| text.contains(plan::SCRIPT));
+    let calls = |path: &str| std::fs::read_to_string(path).is_ok_and(|text| plan::boot_starts(&text));
     if ["/etc/inittab", "/etc/rc", "/etc/rc.local", "/etc/init.d/rcS"].into_iter().any(calls) {
         return Some(Check::ok(format!("{} is called at boot", plan::SCRIPT)));
     }

@@ -197,6 +197,42 @@ pub fn crontab_line(program: &str) -> String {
     line.replacen(" root ", " ", 1).replace(USUAL_PROGRAM, program)
 }
 
+/// Whether a crontab, one without a field for the user, has a job that rotates.
+#[must_use]
+pub fn crontab_rotates(text: &str, program: &str) -> bool {
+    let is_program = |at, word: &str| word == program || word.ends_with("/stek") || at == 0 && word == "stek";
+    text.lines().any(|line| {
+        let line = without_comment(line);
+        let fields = if line.trim_start().starts_with('@') { 1 } else { 5 };
+        let command =
+            (0..fields).fold(line, |rest, _| rest.trim_start().split_once(char::is_whitespace).unwrap_or_default().1);
+        has_command(command, is_program, &["rotate"])
+    })
+}
+
+/// Whether a file of boot calls the script, or passes on what it was called with.
+#[must_use]
+pub fn boot_starts(text: &str) -> bool {
+    // In an inittab other fields come first.
+    let is_script = |_, word: &str| word.ends_with(SCRIPT);
+    text.lines().any(|line| has_command(without_comment(line), is_script, &["start", "restart", "$1", "\"$1\""]))
+}
+
+/// Whether one of a line's commands is a program and one of these words after it. `is_program` is given each word's place
+/// in its command.
+fn has_command(line: &str, is_program: impl Fn(usize, &str) -> bool, words_after: &[&str]) -> bool {
+    line.split([';', '&', '|']).any(|command| {
+        let words: Vec<&str> = command.split_whitespace().skip_while(|word| word.contains('=')).collect();
+        let mut pairs = words.windows(2).enumerate();
+        pairs.any(|(at, pair)| is_program(at, pair[0]) && words_after.contains(&pair[1]))
+    })
+}
+
+fn without_comment(line: &str) -> &str {
+    let begins = |at: &usize| line[..*at].chars().next_back().is_none_or(|c| c.is_whitespace() || ";&|".contains(c));
+    line.match_indices('#').map(|(at, _)| at).find(begins).map_or(line, |at| &line[..at])
+}
+
 /// The NAMEs and the key size that a settings file sets, and the keys directory.
 ///
 /// # Errors

@@ -315,6 +315,39 @@ test_no_cron_directory() {
     quiet setup --undo
     isnt -e "$R/etc/cron.d"
 }
+test_lines_that_call_nothing() { # neither a comment nor a word about stek is a job or a part of the boot
+    host
+    rm -rf "$R/etc/cron.d" "$R/usr/sbin/update-rc.d" "$R/usr/sbin/insserv" "$R/sbin/openrc-run" "$R/etc/inittab" "$R/etc/rc.local"
+    mkdir -p "$R/var/spool/cron/crontabs"
+    every='*/5 * * * *'
+    for line in "# $every stek rotate; stek reload" "  # $every /usr/local/sbin/stek rotate" "$every echo stek rotate is off" \
+        "$every true # stek rotate" "$every true # /usr/local/sbin/stek rotate" "$every stek list" "$every mystek rotate" "STEK=stek rotate" "@daily"; do
+        echo "$line" >"$R/var/spool/cron/crontabs/root"
+        ok setup --check a
+        out_has 'warning: there is no /etc/cron.d'
+    done
+    for line in "$every stek rotate; stek reload" "@hourly stek rotate" "$every [ -d /run/stek ] && stek rotate" \
+        "$every [ -d /run/stek ]||/usr/local/sbin/stek rotate -v" "$every nice /usr/local/sbin/stek rotate" "$every STEK_SLOTS=4 stek rotate"; do
+        printf '# jobs\n%s\n' "$line" >"$R/var/spool/cron/crontabs/root"
+        ok setup --check a
+        out_has 'ok: the crontab of root calls stek'
+    done
+    for line in '# /etc/init.d/stek start' '#::sysinit:/etc/init.d/stek start' '[ ! -x /etc/init.d/stek ] || true' 'true # /etc/init.d/stek start' \
+        '/etc/init.d/stek stop'; do
+        for file in inittab rc.local; do
+            echo "$line" >"$R/etc/$file"
+            ok setup --check a
+            out_has 'warning: no tool enters scripts'
+            rm "$R/etc/$file"
+        done
+    done
+    for line in '::sysinit:/etc/init.d/stek start' '/etc/init.d/stek start' '[ ! -x /etc/init.d/stek ] || sh /etc/init.d/stek start;' \
+        '/etc/init.d/stek "$1"'; do
+        printf '#!/bin/sh\n%s\n' "$line" >"$R/etc/inittab"
+        ok setup --check a
+        out_has 'ok: /etc/init.d/stek is called at boot'
+    done
+}
 test_two_at_once() {
     host
     { setup a >"$T/1" 2>&1 || echo no >>"$T/1"; } &
