@@ -214,7 +214,7 @@ fn refused_by(failure: &Failure) -> Check {
 
 fn conflict_hint(file: &File) -> String {
     if file.path == settings::FILE.0 {
-        "to change settings edit that file, then run: service stek restart".to_owned()
+        "edit that file, then run: stek setup".to_owned()
     } else {
         "nothing is overwritten: if it came with make install, run make uninstall; else move it away".to_owned()
     }

@@ -198,8 +198,19 @@ test_other_names() {
     tree >"$T/with"
     refuses 1 setup b
     err_has 'STEK_NAMES="a"'
+    err_has 'hint: edit that file, then run: stek setup'
     tree >"$T/now"
     same "$T/with" "$T/now"
+}
+test_settings_without_names() { # do what the hint says
+    host
+    echo '#STEK_NAMES="example.com"' >"$R/etc/default/stek"
+    tree >"$T/before"
+    complains '/etc/default/stek is there, and does not set STEK_NAMES'
+    err_has 'hint: edit that file, then run: stek setup'
+    echo STEK_NAMES=a >>"$R/etc/default/stek"
+    ok setup
+    all_there
 }
 test_settings_of_the_administrator() { # are kept, whether they came before setup or after it
     host
