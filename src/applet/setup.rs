@@ -94,11 +94,18 @@ fn run(call: &Call) -> Outcome<Exit> {
 
 /// What is left to do for a person.
 fn next_steps(names: &[Name]) -> Outcome<Exit> {
-    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    let line = |name: &Name| {
+        let dashes = if name.as_str().starts_with('-') { "-- " } else { "" };
+        format!("    stek snippet nginx {dashes}{}", name.as_str())
+    };
+    let lines = names.iter().map(line).collect::<Vec<_>>().join("\n");
+    let (how, to) = match names {
+        [_] => ("Have nginx read them:", " >/etc/nginx/conf.d/stek.conf"),
+        _ => ("Have nginx read them: each key set in the\ndefault server of its own listen socket.", "\n"),
+    };
     let text = format!(
-        "The keys are there, now and after each boot. Have nginx read them:\n\n    \
-         stek snippet nginx {} >/etc/nginx/conf.d/stek.conf\n    nginx -T 2>/dev/null | stek lint\n    stek reload\n",
-        names.join(" ")
+        "The keys are there, now and after each boot. {how}\n\n{lines}{to}\n    \
+         nginx -T 2>/dev/null | stek lint\n    stek reload\n"
     );
     streams::write_out(text.as_bytes()).map(|()| Exit::Done)
 }

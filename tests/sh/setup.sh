@@ -359,6 +359,20 @@ test_lines_that_call_nothing() { # neither a comment nor a word about stek is a 
         out_has 'ok: /etc/init.d/stek is called at boot'
     done
 }
+test_several_names() { # nginx takes one list of keys in http, and one in each server
+    host
+    ok setup a b
+    for name in a b; do grep -x "    stek snippet nginx $name" "$T/out" || fail "no line for $name"; done
+    out_has 'default server of its own listen socket'
+    ! grep -F conf.d "$T/out" || fail 'nginx would refuse that file'
+}
+test_name_with_a_dash() {
+    host
+    ok setup -- -x
+    out_has 'stek snippet nginx -- -x >/etc/nginx/conf.d/stek.conf'
+    quiet setup --undo
+    as_before
+}
 test_two_at_once() {
     host
     { setup a >"$T/1" 2>&1 || echo no >>"$T/1"; } &
