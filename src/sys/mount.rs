@@ -133,7 +133,8 @@ pub fn unmount_keys(path: &Path, allow_disk: bool) -> Outcome<bool> {
     }
 }
 
-fn make_directory(path: &Path) -> Outcome {
+/// Makes a directory for this user alone, if there is nothing of that name.
+pub(super) fn make_directory(path: &Path) -> Outcome {
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(Failure::io(format!("cannot make {}", path.display()), &error))

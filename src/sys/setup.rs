@@ -19,13 +19,37 @@ const SYSTEMD_RUNS: &str = "/run/systemd/system";
 /// No file that `setup` writes may have so many bytes: one that has is nobody's.
 pub const LARGEST: usize = 1024 * 1024;
 
-/// Makes files and directories readable by all, whatever the caller's umask, and keeps other runs of `setup` away as long
-/// as the directory that it gives back is open.
-pub fn begin() -> Outcome<Directory> {
+/// Says that no other run of `setup` is at work, until it is dropped.
+pub struct Turn(Directory);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Under the lock. Whoever waits for it sees that it is gone; left behind it does no harm.
+        let _ = std::fs::remove_dir(self.0.path());
+    }
+}
+
+/// Makes files and directories readable by all, whatever the caller's umask, and keeps other runs of `setup` away.
+pub fn begin() -> Outcome<Turn> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    let directory = Directory::open(Path::new("/etc"), true)?;
-    lock::take(&directory, lock::PATIENCE)?;
-    Ok(directory)
+    // What others than root can open they can lock, so it is a directory of its own.
+    let parent = if Path::new("/run").is_dir() { "/run" } else { "/etc" };
+    let path = Path::new(parent).join("stek-setup");
+    loop {
+        mount::make_directory(&path)?;
+        let taken = Directory::open(&path, true).and_then(|directory| {
+            lock::take(&directory, lock::PATIENCE)?;
+            let own = directory.look(".")?.map(|found| found.inode);
+            Ok((directory, own))
+        });
+        let there = std::fs::symlink_metadata(&path).ok().map(|found| found.ino());
+        match taken {
+            Ok((directory, own)) if own == there => return Ok(Turn(directory)),
+            Err(failure) if there.is_some() => return Err(failure),
+            // The run that had it took it away.
+            _ => {}
+        }
+    }
 }
 
 /// Whether this process may change the host.

@@ -384,6 +384,64 @@ test_two_at_once() {
     quiet setup --undo
     as_before
 }
+# hold CMD...: a lock that CMD takes, until let_go; CMD is flock, with everything but what to run
+hold() {
+    mkfifo held
+    "$@" sh -c 'echo; read -r _' <held >holds &
+    holder=$!
+    exec 3>held
+    until_ok test -s holds
+}
+let_go() { echo >&3; exec 3>&-; ended "$holder"; rm held holds; }
+test_locks_of_others() { # what every user can open every user can lock
+    host
+    needs flock
+    hold as_nobody flock "$R/etc" flock "$R/run" flock "$R" flock "$R/usr/local/sbin/stek" flock "$R/usr/local/sbin"
+    ok in_host timeout 20 stek setup a
+    all_there
+    quiet in_host timeout 20 stek setup --undo
+    let_go
+    as_before
+}
+test_one_at_a_time() {
+    host
+    needs flock
+    mkdir -m 700 "$R/run/stek-setup"
+    hold flock "$R/run/stek-setup"
+    tree >"$T/with"
+    for words in a --undo; do
+        exits 124 in_host timeout 1 stek setup "$words"
+        tree >"$T/now"
+        same "$T/with" "$T/now"
+    done
+    { exec chroot "$R" env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin stek setup a 2>"$T/err"; } &
+    waits=$!
+    until_ok has_open "$waits" /run/stek-setup
+    let_go
+    ended "$waits"
+    all_there
+    isnt -e "$R/run/stek-setup"
+    ln -s /tmp "$R/run/stek-setup"
+    refuses 1 setup --undo
+    err_has '/run/stek-setup is not a directory, or a symbolic link'
+    rm "$R/run/stek-setup"
+    quiet setup --undo
+    as_before
+}
+has_open() { find "/proc/$1/fd" -lname "*$2" | grep .; }
+test_no_run() {
+    host
+    umount "$R/run"
+    rm -rf "${R:?}/run"
+    echo STEK_NAMES=a >"$R/etc/default/stek"
+    echo STEK_DIR=/mnt/keys >>"$R/etc/default/stek"
+    ok setup
+    is -f "$R/mnt/keys/a.1.key"
+    quiet setup --undo
+    isnt -e "$R/mnt/keys"
+    isnt -e "$R/run"
+    equal 'what is left' "$(find "$R/etc" -name '*stek*')" "$R/etc/default/stek"
+}
 
 # Each step fails, and all of it is taken back.
 test_read_only_cron_directory() {
