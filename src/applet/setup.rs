@@ -201,7 +201,8 @@ impl Survey {
             }
             deeds.push((file, deed));
         }
-        checks.push(match host::obstacle(&directory) {
+        let closed = || (init == Some(Init::Systemd)).then(|| host::closed_to_units(&directory)).flatten();
+        checks.push(match host::obstacle(&directory).or_else(closed) {
             None => Check::ok(format!("{directory} can be the keys directory")),
             Some(failure) => refused_by(&failure),
         });

@@ -13,6 +13,11 @@ const USUAL_PROGRAM: &str = "/usr/sbin/stek";
 pub const PROGRAM_DIRECTORIES: &[&str] =
     &["/usr/local/sbin", "/usr/sbin", "/usr/local/bin", "/usr/bin", "/sbin", "/bin"];
 
+/// Directories in which the units of systemd cannot write: its sandbox hides them, or makes them read-only. Source: the
+/// units in contrib, `systemd.exec(5)`.
+pub const CLOSED_TO_UNITS: &[&str] =
+    &["/home", "/root", "/run/user", "/tmp", "/var/tmp", "/usr", "/boot", "/efi", "/etc"];
+
 /// The tool that enters a script or unit into the boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {

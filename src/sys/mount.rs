@@ -187,7 +187,7 @@ fn is_same_device_as_parent(path: &Path) -> bool {
 }
 
 /// The path with every link of its parent resolved; its last component as it is.
-fn absolute(path: &Path) -> Outcome<PathBuf> {
+pub(super) fn absolute(path: &Path) -> Outcome<PathBuf> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Failure::refused(format!("{} is no place for keys", path.display())));
     };

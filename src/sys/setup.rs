@@ -8,7 +8,8 @@ use nix::errno::Errno;
 use nix::sys::stat::{Mode, umask};
 
 use crate::core::name::Name;
-use crate::core::setup::{File, Init, PROGRAM_DIRECTORIES, SCRIPT, Writer, writer};
+use crate::core::settings;
+use crate::core::setup::{CLOSED_TO_UNITS, File, Init, PROGRAM_DIRECTORIES, SCRIPT, Writer, writer};
 use crate::failure::{Failure, Outcome};
 use crate::sys::directory::{Access, Directory, KeySets};
 use crate::sys::program::{Program, Ran};
@@ -230,6 +231,15 @@ pub fn obstacle(directory: &str) -> Option<Failure> {
         return None;
     }
     Directory::open(path, true).and_then(|directory| mount::refuse_other_files(path, &directory.files()?)).err()
+}
+
+/// What keeps the units of systemd from keys in a directory.
+#[must_use]
+pub fn closed_to_units(directory: &str) -> Option<Failure> {
+    let path = mount::absolute(Path::new(directory)).unwrap_or_else(|_| directory.into());
+    let closed = CLOSED_TO_UNITS.iter().find(|closed| path.starts_with(closed))?;
+    let text = format!("{directory} is no place for keys with systemd, whose units cannot write below {closed}");
+    Some(Failure::refused(text).hint(format!("set STEK_DIR in {} to a directory below /run", settings::FILE.0)))
 }
 
 /// The directory of a file, through links: `/etc/init.d` is one on some systems.

@@ -509,6 +509,29 @@ test_directory_of_somebody_else() {
     tree >"$T/before"
     complains '/run/stek is not a directory, or a symbolic link'
 }
+test_directory_beyond_the_units() { # of systemd, which hides places from them and makes others read-only
+    host
+    mkdir -p "$R/mnt/keys" "$R/run/user"
+    ln -s /home "$R/mnt/home"
+    for at in /home /root /run/user /tmp /var/tmp /usr/local /boot /etc /mnt/home /run/../tmp; do
+        printf 'STEK_NAMES=a\nSTEK_DIR=%s/keys\n' "$at" >"$R/etc/default/stek"
+        ok setup --check
+        mkdir -p "$R/run/systemd/system"
+        exits 1 setup --check
+        out_has "refused: $at/keys is no place for keys with systemd, whose units cannot write below "
+        tree >"$T/before"
+        complains "$at/keys is no place for keys"
+        err_has 'hint: set STEK_DIR in /etc/default/stek to a directory below /run'
+        rmdir "$R/run/systemd/system"
+    done
+    mkdir -p "$R/run/systemd/system"
+    for at in /run /dev/shm /mnt /homes /srv; do
+        mkdir -p "$R/$at"
+        printf 'STEK_NAMES=a\nSTEK_DIR=%s/keys\n' "$at" >"$R/etc/default/stek"
+        ok setup --check
+        out_has "ok: $at/keys can be the keys directory"
+    done
+}
 test_keys_of_before_stay() { # whatever fails, a server may be using them
     host
     in_host stek mount
