@@ -468,10 +468,6 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
         }
         host::remove(path)?;
         call.tell(settings, format_args!("removed {path}"));
-        if [settings::FILE.0, plan::SCRIPT].contains(&path) {
-            // Made by setup where it was not there. Full ones stay.
-            let _ = Path::new(path).parent().map(std::fs::remove_dir);
-        }
     }
     for init in known.into_iter().filter(|init| *init != Init::Systemd || host::systemd_runs()) {
         Work { call, settings, init, done: Vec::new() }.run(init.commands().refresh)?;

@@ -305,6 +305,14 @@ test_script_is_gone() { # the links are not left behind
     exits 1 setup --undo
     as_before
 }
+test_empty_directory_of_settings() { # is somebody's, and stays
+    host
+    find "$R/etc/default" -mindepth 1 -delete
+    tree >"$T/before"
+    ok setup a
+    quiet setup --undo
+    as_before
+}
 test_program_that_others_can_replace() {
     host
     chmod 1777 "$R/usr/local/sbin"
