@@ -442,6 +442,9 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
     for directory in &directories {
         refuse_if_used(Path::new(directory))?;
     }
+    for path in &ours {
+        host::check_removable(path)?;
+    }
     // The keys and the files go, whatever else is in the way.
     let mut is_complete = true;
     let mut go_on = |done: Outcome| is_complete &= done.inspect_err(|failure| call.report(failure)).is_ok();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::AccessFlags;
 
 use crate::core::name::Name;
 use crate::core::settings;
@@ -301,6 +302,17 @@ pub fn write(file: &File) -> Outcome {
 pub fn replace(path: &str, mode: u32, content: &[u8]) -> Outcome {
     let (directory, name) = directory_of(path)?;
     directory.put_content(name, content, None, access(mode), None)
+}
+
+/// Refuses where a file is not to be removed: on what is read-only, or where it is immutable.
+pub fn check_removable(path: &str) -> Outcome {
+    let path = Path::new(path);
+    for place in path.parent().into_iter().chain([path]) {
+        nix::unistd::access(place, AccessFlags::W_OK).map_err(|errno| {
+            Failure::system(format!("cannot remove {}", path.display()), errno).hint("nothing was done")
+        })?;
+    }
+    Ok(())
 }
 
 /// Removes a file.

@@ -313,6 +313,24 @@ test_empty_directory_of_settings() { # is somebody's, and stays
     quiet setup --undo
     as_before
 }
+test_undo_on_a_read_only_disk() { # is refused before anything is destroyed
+    host
+    ok setup a
+    for at in /etc /etc/default /etc/init.d /etc/cron.d; do
+        mount --bind "$R$at" "$R$at"
+        mount -o remount,bind,ro "$R$at"
+        tree >"$T/with"
+        refuses 111 setup --undo
+        err_has 'Read-only file system'
+        err_has 'nothing was done'
+        tree >"$T/now"
+        same "$T/with" "$T/now"
+        has_keys a
+        umount "$R$at"
+    done
+    quiet setup --undo
+    as_before
+}
 test_program_that_others_can_replace() {
     host
     chmod 1777 "$R/usr/local/sbin"
