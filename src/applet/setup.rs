@@ -433,36 +433,35 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
         return Ok(Exit::Done);
     }
     let text = host::look(settings::FILE.0)?.flatten().unwrap_or_default();
-    let mut directories = vec![settings::DIRECTORY.to_owned()];
+    let named = plan::keys_directory(&String::from_utf8_lossy(&text));
+    let mut directories = vec![named.unwrap_or_else(|| settings::DIRECTORY.to_owned())];
     // The settings may have been changed since the keys were made.
-    directories.extend(
-        plan::read_settings(&String::from_utf8_lossy(&text)).ok().map(|settings| settings.directory),
-    );
-    directories.dedup();
+    if directories[0] != settings::DIRECTORY && host::obstacle(settings::DIRECTORY).is_none() {
+        directories.push(settings::DIRECTORY.to_owned());
+    }
     for directory in &directories {
         refuse_if_used(Path::new(directory))?;
     }
     for path in &ours {
         host::check_removable(path)?;
     }
-    // The keys and the files go, whatever else is in the way.
+    // Whatever the script says, the keys go. The files go after them: a second run needs those as long as keys are left.
     let mut is_complete = true;
     let mut go_on = |done: Outcome| is_complete &= done.inspect_err(|failure| call.report(failure)).is_ok();
     let known = host::init_of(&found, plan::UNIT);
+    for init in known.iter().filter(|init| **init != Init::Systemd || host::systemd_runs()) {
+        go_on(Work { call, settings, init: *init, done: Vec::new() }.run(init.commands().stop));
+    }
+    for directory in &directories {
+        mount::unmount_keys(Path::new(directory), false)?;
+    }
     for init in &known {
-        let work = Work { call, settings, init: *init, done: Vec::new() };
-        if *init != Init::Systemd || host::systemd_runs() {
-            go_on(work.run(init.commands().stop));
-        }
         if *init == Init::Systemd || host::is_enabled(*init) {
-            work.run(init.commands().disable)?;
+            Work { call, settings, init: *init, done: Vec::new() }.run(init.commands().disable)?;
         }
         if *init != Init::Unknown && host::is_enabled(*init) {
             return Err(Failure::refused(format!("{} still calls stek at boot", init.words())));
         }
-    }
-    for directory in &directories {
-        go_on(mount::unmount_keys(Path::new(directory), false).map(drop));
     }
     for path in ours {
         if host::writer_of(path)? != Some(Writer::Setup) {

@@ -247,6 +247,14 @@ pub fn read_settings(text: &str) -> Result<Settings, String> {
     Settings::resolve(Shared::default(), &|_| true, &|_| Ok(None), &file)
 }
 
+/// The keys directory by a settings file, whatever else is wrong in it; `None` if that cannot be seen.
+#[must_use]
+pub fn keys_directory(text: &str) -> Option<String> {
+    let file = || (settings::FILE.0.to_owned(), text.to_owned());
+    let settings = Settings::resolve(Shared::default(), &|variable| variable == "STEK_DIR", &|_| Ok(None), &file);
+    settings.ok().map(|settings| settings.directory)
+}
+
 /// What the last line of a written file says before a hash of all lines above. By it a file that nobody changed is known
 /// again, also by a later version, and a file that somebody else wrote is known not to be ours.
 const MARK: &str = "# Written by stek setup; stek setup --undo removes it while it is unchanged: ";

@@ -35,6 +35,15 @@ power() {
     *) in_guest shutdown -h -P now ;;
     esac >/dev/null 2>&1
 }
+# A shell that stands in the keys directory
+in_the_way() {
+    as_admin 'cd /run/stek && { sleep 60 >/dev/null 2>&1 & echo $! >/root/shell; }'
+    as_admin 'stek setup --undo' >"$T/said" 2>&1
+    code=$?
+    as_admin 'kill "$(cat /root/shell)"; rm /root/shell'
+    cat "$T/said"
+    [ "$code" -eq 111 ] && grep 'cannot unmount /run/stek' "$T/said"
+}
 rotated() { equal "$(key 1)" "$next"; }
 unchanged() { equal "$(keys)" "$before" && { paths | diff "$T/with" -; }; }
 unknown() { not as_admin 'systemctl list-units --all --plain --no-legend "stek*" 2>/dev/null | grep .'; }
@@ -104,6 +113,7 @@ life() {
     check "$w: it takes nothing away that nginx needs" refused 'stek setup --undo' 'nginx is configured to read keys in /run/stek'
     check "$w: and did nothing" unchanged
     must "$w: nginx does without" as_admin 'rm /etc/nginx/conf.d/stek.conf && nginx -s reload'
+    check "$w: a shell in the keys directory is in the way" in_the_way
     must "$w: taken away" silent in_guest stek setup --undo
     check "$w: nothing is left" same_paths
     check "$w: nor known to init" unknown

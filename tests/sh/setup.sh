@@ -331,6 +331,41 @@ test_undo_on_a_read_only_disk() { # is refused before anything is destroyed
     quiet setup --undo
     as_before
 }
+test_busy_directory() { # a shell in it: what the second run needs is still there
+    host
+    ok setup a
+    for n in 1 2; do
+        exec 3<"$R/run/stek"
+        exits 111 setup --undo
+        exec 3<&-
+        err_has 'cannot unmount /run/stek'
+        err_has 'hint: something uses it: fuser -vm DIRECTORY; then run this again'
+        for f in default/stek init.d/stek cron.d/stek; do is -f "$R/etc/$f"; done
+        equal "keys, $n" "$(find "$R/run/stek" -name '*.key')" ''
+    done
+    quiet setup --undo
+    as_before
+}
+test_foreign_directory_at_the_default_place() { # is none of it
+    host
+    printf 'STEK_NAMES=a\nSTEK_DIR=/mnt/keys\n' >"$R/etc/default/stek"
+    mkdir "$R/run/stek"
+    echo mine >"$R/run/stek/mine"
+    tree >"$T/before"
+    ok setup
+    is -f "$R/mnt/keys/a.1.key"
+    quiet setup --undo
+    isnt -e "$R/mnt/keys"
+    as_before
+}
+test_mistake_in_the_settings() { # does not hide where the keys are
+    host
+    printf 'STEK_NAMES=a\nSTEK_DIR=/mnt/keys\n' >"$R/etc/default/stek"
+    ok setup
+    echo STEK_SLOTS=x >>"$R/etc/default/stek"
+    ok setup --undo
+    isnt -e "$R/mnt/keys"
+}
 test_program_that_others_can_replace() {
     host
     chmod 1777 "$R/usr/local/sbin"
