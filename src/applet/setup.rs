@@ -407,6 +407,18 @@ fn refuse_if_used(directory: &Path) -> Outcome {
     }
 }
 
+/// Refuses where keys are mounted that no settings name any more. At the usual place they are found all the same, if there is
+/// something else that `setup` made.
+fn refuse_if_lost(finds_usual: bool) -> Outcome {
+    let mut lost = mount::all_mounted_by_us()?;
+    lost.retain(|place| !finds_usual || place != settings::DIRECTORY);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let text = format!("{} does not tell where the keys are; some are in {}", settings::FILE.0, lost.join(" "));
+    Err(Failure::refused(text).hint("if no server reads them: stek umount -d DIRECTORY; then run this again"))
+}
+
 /// Stops, disables and removes what `setup` made, on this boot or on one with another init system.
 fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
     if !host::is_root() {
@@ -427,13 +439,16 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
             Some(Writer::Others) | None => {}
         }
     }
+    let text = host::look(settings::FILE.0)?.flatten();
+    let named = text.and_then(|text| plan::keys_directory(&String::from_utf8_lossy(&text)));
     let found = [ours.as_slice(), changed.as_slice()].concat();
+    if named.is_none() {
+        refuse_if_lost(!found.is_empty())?;
+    }
     if found.is_empty() {
         call.tell(settings, "there is nothing to take away");
         return Ok(Exit::Done);
     }
-    let text = host::look(settings::FILE.0)?.flatten().unwrap_or_default();
-    let named = plan::keys_directory(&String::from_utf8_lossy(&text));
     let mut directories = vec![named.unwrap_or_else(|| settings::DIRECTORY.to_owned())];
     // The settings may have been changed since the keys were made.
     if directories[0] != settings::DIRECTORY && host::obstacle(settings::DIRECTORY).is_none() {

@@ -15,8 +15,8 @@ use crate::core::name::{Name, TEMPORARY_PREFIX};
 use crate::failure::{Failure, Outcome};
 use crate::sys::directory::Directory;
 use crate::sys::lock;
-pub use crate::sys::system::file_system::may_swap;
 use crate::sys::system::file_system::{PLAIN_HINT, mount_first_possible, mounted_at, unmount};
+pub use crate::sys::system::file_system::{all_mounted_by_us, may_swap};
 
 /// What the keys directory is, after [`mount_keys`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

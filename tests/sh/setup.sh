@@ -366,6 +366,32 @@ test_mistake_in_the_settings() { # does not hide where the keys are
     ok setup --undo
     isnt -e "$R/mnt/keys"
 }
+test_settings_are_gone() { # keys that nothing names are not left behind in silence
+    host
+    printf 'STEK_NAMES=a\nSTEK_DIR="/mnt/my keys"\n' >"$R/etc/default/stek"
+    ok setup
+    echo STEK_DIR=\" >"$R/etc/default/stek"
+    refuses 1 setup --undo
+    rm "$R/etc/default/stek"
+    tree >"$T/with"
+    refuses 1 setup --undo
+    err_has '/mnt/my keys'
+    err_has 'hint: if no server reads them: stek umount -d DIRECTORY; then run this again'
+    tree >"$T/now"
+    same "$T/with" "$T/now"
+    is -f "$R/mnt/my keys/a.1.key"
+    ok in_host stek umount -d '/mnt/my keys'
+    quiet setup --undo
+    as_before
+    ok setup a
+    rm "$R"/etc/*/stek
+    find "$R"/etc/rc?.d -name '*stek' -exec rm {} +
+    refuses 1 setup --undo
+    err_has /run/stek
+    has_keys a
+    ok in_host stek umount
+    quiet setup --undo
+}
 test_program_that_others_can_replace() {
     host
     chmod 1777 "$R/usr/local/sbin"

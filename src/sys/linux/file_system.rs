@@ -81,11 +81,28 @@ pub fn mount_first_possible(path: &Path, size: &str) -> Outcome<Kind> {
     }
 }
 
-/// What is mounted exactly at `path`; refuses what is no place for keys. Source of the format: `proc_pid_mountinfo(5)`.
+/// The mount table. Source of the format: `proc_pid_mountinfo(5)`.
+const TABLE: &str = "/proc/self/mountinfo";
+
+fn read(file: &str) -> Outcome<String> {
+    let text = std::fs::read(file).map_err(|error| Failure::io(format!("cannot read {file}"), &error))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Every place where something is mounted that has our source.
+pub fn all_mounted_by_us() -> Outcome<Vec<String>> {
+    let table = read(TABLE)?;
+    let place = |line: &str| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let by_us = file_system.split(' ').nth(1) == Some(SOURCE);
+        mount.split(' ').nth(4).filter(|_| by_us).map(unescaped)
+    };
+    Ok(table.lines().filter_map(place).collect())
+}
+
+/// What is mounted exactly at `path`; refuses what is no place for keys.
 pub fn mounted_at(path: &Path) -> Outcome<Option<Mounted>> {
-    const TABLE: &str = "/proc/self/mountinfo";
-    let text = std::fs::read(TABLE).map_err(|error| Failure::io(format!("cannot read {TABLE}"), &error))?;
-    let text = String::from_utf8_lossy(&text);
+    let text = read(TABLE)?;
     let wanted = escaped(path);
     let Some(line) = text.lines().rfind(|line| line.split(' ').nth(4) == Some(&wanted)) else { return Ok(None) };
     let (_, file_system) = line.split_once(" - ").unwrap_or_default();
@@ -110,14 +127,10 @@ fn has_noswap(options: &str) -> bool {
 
 /// Whether the kernel may swap out what lies in an open directory: on anything but ramfs and a tmpfs with `noswap`.
 pub fn may_swap(directory: &Directory) -> Outcome<bool> {
-    let read = |file: &str| {
-        let text = std::fs::read(file).map_err(|error| Failure::io(format!("cannot read {file}"), &error))?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
-    };
     // By the mount's number: the directory need not be a mount point, and paths may be covered by other mounts.
     let about = read(&format!("/proc/self/fdinfo/{}", directory.as_fd().as_raw_fd()))?;
     let mount = about.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(str::trim);
-    let table = read("/proc/self/mountinfo")?;
+    let table = read(TABLE)?;
     let line = table.lines().find(|line| line.split(' ').next() == mount);
     let Some((_, file_system)) = line.and_then(|line| line.split_once(" - ")) else { return Ok(true) };
     let mut fields = file_system.split(' ');
@@ -125,17 +138,14 @@ pub fn may_swap(directory: &Directory) -> Outcome<bool> {
     Ok(!(kind == "ramfs" || kind == "tmpfs" && has_noswap(options)))
 }
 
-/// A path as the mount table writes it: blanks and the backslash in octal.
+/// What the mount table writes otherwise: the backslash, and what separates its fields.
+const ESCAPES: [(&str, &str); 4] = [("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("\n", "\\012")];
+
+/// A path as the mount table writes it.
 fn escaped(path: &Path) -> String {
-    let mut text = String::new();
-    for c in path.to_string_lossy().chars() {
-        match c {
-            ' ' => text.push_str("\\040"),
-            '\t' => text.push_str("\\011"),
-            '\n' => text.push_str("\\012"),
-            '\\' => text.push_str("\\134"),
-            c => text.push(c),
-        }
-    }
-    text
+    ESCAPES.iter().fold(path.to_string_lossy().into_owned(), |text, (plain, escaped)| text.replace(plain, escaped))
+}
+
+fn unescaped(path: &str) -> String {
+    ESCAPES.iter().rev().fold(path.to_owned(), |text, (plain, escaped)| text.replace(escaped, plain))
 }
