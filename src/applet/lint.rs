@@ -41,20 +41,24 @@ fn run(call: &Call) -> Outcome<Exit> {
     let Options { ignore, json, which } = call.options()?;
     let settings = call.settings()?;
     let ignored = ignore.as_deref().map(|list| rules(call, list)).transpose()?.unwrap_or_default();
-    let sources = match call.operands()?.as_slice() {
-        [] | ["-"] => from_input()?,
-        [file] => from_file(file)?,
+    let (sources, has_all) = match call.operands()?.as_slice() {
+        [] | ["-"] => (from_input()?, false),
+        [file] => (from_file(file)?, true),
         [_, more, ..] => return Err(call.usage(format!("unexpected operand '{}'", more.escape_debug()))),
     };
     let input = &sources[0];
-    let files = nginx_config::dumped_files(&input.text)
-        .unwrap_or_else(|| sources.iter().map(|source| File { path: &source.path, text: &source.text }).collect());
+    let dumped = nginx_config::dumped_files(&input.text);
+    let has_all = has_all || dumped.is_some() || nginx_config::includes(&input.text).is_empty();
+    let files =
+        dumped.unwrap_or_else(|| sources.iter().map(|source| File { path: &source.path, text: &source.text }).collect());
 
     let configuration = Configuration::read(&files);
     let paths: Vec<&str> = files.iter().map(|file| file.path).collect();
     let wanted = Wanted { directory: &settings.directory, period: settings.period, slots: settings.slots };
     let mut findings = nginx_lint::findings(&configuration, &paths, wanted);
-    findings.retain(|finding| !ignored.contains(&finding.rule));
+    // A server in a file that was not read may use the keys.
+    let is_known = |rule: Rule| has_all || rule != Rule::UnusedKeys;
+    findings.retain(|finding| is_known(finding.rule) && !ignored.contains(&finding.rule));
     let broken = findings.iter().any(|finding| matches!(finding.rule, Rule::Syntax | Rule::TooMuch));
     if !configuration.has_module && !broken {
         // Nothing to complain about is not the same as nothing to look at.

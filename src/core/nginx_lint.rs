@@ -78,6 +78,7 @@ rules! {
     TimeoutOverWeek "timeout-over-week" Warning,
     TimeoutOverWindow "timeout-over-window" Warning,
     TooMuch "too-much" Error,
+    UnusedKeys "unused-keys" Warning,
 }
 
 /// One thing that is wrong.
@@ -119,6 +120,7 @@ pub fn findings(configuration: &Configuration, paths: &[&str], wanted: Wanted<'_
         lint.lists();
         lint.sockets();
         lint.shared_trust();
+        lint.unused_keys();
     }
     let mut findings: Vec<Finding> = lint.drafts.into_iter().map(Draft::finding).collect();
     findings.sort_by_key(|finding| finding.place);
@@ -511,6 +513,51 @@ impl<'a> Lint<'a> {
         }
     }
 
+    /// Keys of the directory are listed, and no socket makes tickets with them.
+    fn unused_keys(&mut self) {
+        const BEFORE: &str = "no socket makes tickets with these keys: ";
+        let configuration = self.configuration;
+        let is_known = |draft: &Draft| matches!(draft.rule, Rule::TicketsOff | Rule::IgnoredKeys);
+        // What is not in the input may have a server that uses them.
+        if !configuration.troubles.is_empty() || self.drafts.iter().any(is_known) {
+            return;
+        }
+        let blocks = Module::ALL.iter().map(|module| configuration.module(*module));
+        let mut lists = blocks.chain(configuration.servers.iter().map(|server| &server.own));
+        let Some(listed) = lists.find_map(|settings| self.ours(&settings.keys)) else { return };
+        let claims = |socket: &'a Socket| socket.servers.iter().map(move |server| configuration.claim(socket, *server));
+        let serving = self.tls_sockets().filter(|socket| claims(socket).any(|claim| claim != Claim::Rejected));
+        let serving: Vec<&Socket> = serving.collect();
+        let with_keys = serving.iter().filter(|socket| self.ours(configuration.keys(socket.default)).is_some());
+        if with_keys.clone().any(|socket| claims(socket).any(|claim| matches!(claim, Claim::Key(_) | Claim::Unknown))) {
+            return;
+        }
+        let switch = |socket: &Socket| configuration.tickets_switch(socket.default).filter(|(on, _)| !on);
+        let off: Vec<(&Socket, Place)> = with_keys.filter_map(|socket| Some((*socket, switch(socket)?.1))).collect();
+        let Some((_, switch)) = off.first() else {
+            let why = if serving.is_empty() {
+                "no server takes connections over TLS"
+            } else {
+                "they must stand in the default server of a TLS socket, or in the block around it"
+            };
+            return self.add(Rule::UnusedKeys, listed.place, format!("{BEFORE}{why}"));
+        };
+        let before = format!(
+            "{BEFORE}tickets are switched off at {}, which counts in the default server of ",
+            self.shown(*switch)
+        );
+        let after = "; take that line out (Certbot's options-ssl-nginx.conf has one)";
+        for (socket, _) in off.iter().filter(|(_, place)| place == switch) {
+            self.on_socket(Rule::UnusedKeys, listed.place, before.clone(), Some(socket), after);
+        }
+    }
+
+    /// The first of these keys that is in the keys directory.
+    fn ours<'k>(&self, keys: &'k [Key]) -> Option<&'k Key> {
+        keys.iter()
+            .find(|key| matches!(Slot::new(&key.path), Slot::Of { directory, .. } if directory == self.directory))
+    }
+
     /// Whom the servers of a socket trust that speak TLS in their own name: each kind once, with its first server.
     fn trusts(&self, socket: &Socket) -> Vec<(usize, String)> {
         let own = |server: &usize| *server == socket.default || self.configuration.has_context(*server);
@@ -798,6 +845,47 @@ mod tests {
             "http {{ {keys}\nserver {{ listen 443 ssl; ssl_session_tickets off; }} server {{ listen 443 ssl; }} }}"
         );
         assert_eq!(found(&default), "2:tickets-off");
+    }
+
+    #[test]
+    fn keys_that_no_socket_uses() {
+        let keys = list("a", "1230");
+        let off = "ssl_session_tickets off;";
+        // As Certbot has it in every server.
+        let text = format!(
+            "http {{ {keys}\nserver {{ listen 443 ssl; listen [::]:443 ssl;\n{off} }}\nserver {{ listen 443 ssl;\n{off} }} }}"
+        );
+        let findings = all(&text);
+        assert_eq!(found(&text), "1:unused-keys");
+        assert!(
+            findings[0]
+                .text
+                .contains("switched off at /n.conf:3, which counts in the default server of 0.0.0.0:443, [::]:443;"),
+            "{}",
+            findings[0].text
+        );
+        let http = |servers: &str| found(&format!("http {{\n{keys}\n{servers} }}"));
+        assert_eq!(http(""), "2:unused-keys");
+        assert_eq!(http("server { listen 80; }"), "2:unused-keys");
+        assert_eq!(http("server { listen 443 ssl; ssl_reject_handshake on; }"), "2:unused-keys");
+        assert_eq!(http(&format!("server {{ listen 443 ssl; {off} }}")), "2:unused-keys");
+        assert_eq!(http("server { listen 443 ssl; ssl_conf_command Options -SessionTicket; }"), "2:unused-keys");
+        assert_eq!(http("server { listen 443 ssl; ssl_session_ticket_key k; }"), "2:unused-keys 3:not-a-slot");
+        assert_eq!(found(&format!("http {{ server {{ listen 80;\n{keys} }} }}")), "2:unused-keys");
+        // One socket is enough, and so is one that may.
+        assert_eq!(http(&format!("server {{ listen 443 ssl; {off} }} server {{ listen 444 ssl; }}")), "");
+        assert_eq!(http(&format!("server {{ listen 443 ssl; }} server {{ listen 443 ssl; {off} }}")), "");
+        assert_eq!(http("server { listen 443 ssl; ssl_conf_command NumTickets 0; }"), "3:tickets-by-version");
+        let there = format!("server {{ listen localhost:443 ssl; {off} }} server {{ listen 127.0.0.1:443 ssl; }}");
+        assert_eq!(http(&there), "3:host-name");
+        // What is not in the input may use them; where none are listed none are unused; and what is said is said once.
+        assert_eq!(http("include sites;"), "3:include-unread");
+        assert_eq!(found(&format!("http {{ server {{ listen 443 ssl; {off} }} }}")), "");
+        assert_eq!(
+            found(&format!("http {{ ssl_session_ticket_key k; server {{ listen 443 ssl; {off} }} }}")),
+            "1:not-a-slot"
+        );
+        assert_eq!(http(&format!("{off} server {{ listen 443 ssl; }}")), "3:tickets-off");
     }
 
     #[test]

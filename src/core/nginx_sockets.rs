@@ -37,7 +37,8 @@ pub enum Module {
 }
 
 impl Module {
-    const ALL: [Self; 3] = [Self::Http, Self::Stream, Self::Mail];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Http, Self::Stream, Self::Mail];
 
     /// The name of its block.
     #[must_use]

@@ -96,6 +96,28 @@ test_the_line_of_a_finding() {
     exits 1 lint "$fixtures/virtual-hosts.conf"
     out_is "$fixtures/virtual-hosts.conf:20: error: nginx ignores these keys on 0.0.0.0:443, [::]:443: its default server is a.example at $fixtures/virtual-hosts.conf:5, whose keys of a are used for all names [ignored-keys]"
 }
+test_keys_that_no_socket_uses() {
+    exits 1 lint "$fixtures/unused.conf"
+    out_is "/etc/nginx/conf.d/stek.conf:3: warning: no socket makes tickets with these keys: tickets are switched off at /etc/letsencrypt/options-ssl-nginx.conf:4, which counts in the default server of 0.0.0.0:443, [::]:443; take that line out (Certbot's options-ssl-nginx.conf has one) [unused-keys]"
+    lint --which "$fixtures/unused.conf" | cut -f 6 | sort -u >"$T/which"
+    equal 'keys that make tickets' "$(cat "$T/which")" none
+    quiet lint --ignore unused-keys "$fixtures/unused.conf"
+    # no TLS at all
+    { echo 'http {'; grep ^ssl_session_ticket_key "$fixtures/unused.conf"; echo 'server { listen 80; } }'; } >"$T/plain"
+    exits 1 lint "$T/plain"
+    out_is "$T/plain:2: warning: no socket makes tickets with these keys: no server takes connections over TLS [unused-keys]"
+    # keys of another directory are not looked after here
+    quiet lint -d /run/other "$T/plain"
+    # on standard input what is included is not read, and may use them
+    # shellcheck disable=SC2317
+    piped() { lint <"$1"; }
+    exits 1 piped "$T/plain"
+    out_has '[unused-keys]'
+    sed 's/^server.*/include sites-enabled\/*; }/' "$T/plain" >"$T/part"
+    quiet piped "$T/part"
+    exits 1 lint "$T/part"
+    out_has '[unused-keys]'
+}
 test_nothing_to_look_at_is_not_clean() {
     refuses 1 lint </dev/null
     err_has 'standard input is empty'

@@ -27,7 +27,8 @@ prepare() {
         -keyout "$T/etc/cert.key" -out "$T/etc/cert.pem" 2>"$T/srv/openssl"
     quiet stek rotate a b c
     quiet stek rotate --size 48 small
-    for f in "$DIR"/*.key; do echo "$(od -An -tx1 -N16 "$f" | tr -d ' \n') $f"; done >"$T/keys.txt"
+    make_key "$T/etc/other"
+    for f in "$DIR"/*.key "$T/etc/other"; do echo "$(od -An -tx1 -N16 "$f" | tr -d ' \n') $f"; done >"$T/keys.txt"
     : >"$T/compared"
     trap stop EXIT
     trap 'exit 143' HUP INT TERM
@@ -84,6 +85,13 @@ live() {
     [ "$rc" -le 1 ] || fail "lint exits $rc"
     ! grep -e '\[syntax\]' -e '\[too-much\]' "$T/out" >/dev/null || fail "lint does not follow: $(cat "$T/out")"
     is -s "$T/claims"
+    # That keys are listed for nothing is said exactly where no ticket is made with one of them.
+    if ! grep -F "$DIR/" "$T/dump" >/dev/null || cut -f 6 "$T/claims" | grep -e "^$DIR/" -e '^unknown$' >/dev/null; then
+        ! grep -F '[unused-keys]' "$T/out" >/dev/null || fail "keys that are used, or that are not there, are called unused"
+    else
+        grep -e '\[unused-keys]' -e '\[tickets-off]' -e '\[ignored-keys]' "$T/out" >/dev/null ||
+            fail 'no ticket is made with the keys that are listed, and lint says nothing'
+    fi
     : >"$T/unknown"
     versions='2 3'
     while IFS='	' read -r block address name set slot key; do
@@ -303,6 +311,40 @@ ssl_client_certificate cert.pem;
 server { listen 127.0.0.1:443 ssl; server_name x.test; ssl_verify_client optional; return 200; }
 server { listen 127.0.0.1:443 ssl; server_name x.test y.test; ssl_session_tickets off; return 200; }
 server { listen 127.0.0.1:444 ssl; server_name X.test mail.* *.w.test; return 200; }
+EOF
+    figures
+}
+test_keys_that_no_socket_uses() {
+    prepare
+    # what Certbot includes into each server
+    printf 'ssl_session_timeout 1440m;\nssl_session_tickets off;\n' >"$T/etc/options-ssl-nginx.conf"
+    http <<EOF | live
+$(keys a)
+server { listen 127.0.0.1:443 ssl; server_name x.test; include options-ssl-nginx.conf; return 200; }
+server { listen 127.0.0.1:443 ssl; server_name y.test; include options-ssl-nginx.conf; return 200; }
+server { listen 127.0.0.1:80; return 301 https://x.test/; }
+EOF
+    equal 'claims' "$(cut -f 6 "$T/claims" | sort -u)" none
+    exits 1 stek lint "$T/dump"
+    out_has '[unused-keys]'
+    out_has "switched off at $T/etc/options-ssl-nginx.conf:2, which counts in the default server of 127.0.0.1:443;"
+    # the line taken out of the default server
+    http <<EOF | live
+$(keys a)
+server { listen 127.0.0.1:443 ssl; server_name x.test; ssl_session_timeout 1d; return 200; }
+server { listen 127.0.0.1:443 ssl; server_name y.test; include options-ssl-nginx.conf; return 200; }
+EOF
+    # another list in the only server, and one socket of two
+    http <<EOF | live
+$(keys a)
+server { listen 127.0.0.1:443 ssl; server_name x.test; ssl_session_ticket_key $T/etc/other; return 200; }
+EOF
+    exits 1 stek lint "$T/dump"
+    out_has '[unused-keys]'
+    http <<EOF | live
+$(keys a)
+server { listen 127.0.0.1:443 ssl; server_name x.test; include options-ssl-nginx.conf; return 200; }
+server { listen 127.0.0.1:444 ssl; server_name x.test; return 200; }
 EOF
     figures
 }
