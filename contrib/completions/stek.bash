@@ -65,7 +65,7 @@ _stek_table() {
         ;;
     snippet)
         options=('-d,--dir=DIR' '-p,--period=PERIOD' '-n,--slots=NUMBER')
-        operands=(SERVER NAME...)
+        operands=(SERVER NAME)
         ;;
     umount)
         options=('-d,--dir=DIR' '--allow-disk' '-v,--verbose')

@@ -239,7 +239,7 @@ complete -c stek -c stek-snippet -n '__stek_is snippet' -s p -l period -r -x -d 
 complete -c stek -c stek-snippet -n '__stek_is snippet' -s n -l slots -r -x -d 'encrypting and previous slots together ($STEK_SLOTS, default 3); next is one more'
 complete -c stek -c stek-snippet -n '__stek_is snippet' -s h -l help -d 'show the help'
 complete -c stek -c stek-snippet -n '__stek_is snippet; and __stek_at 0 -d --dir -p --period -n --slots' -x -a 'nginx'
-complete -c stek -c stek-snippet -n '__stek_is snippet; and not __stek_at 0 -d --dir -p --period -n --slots' -x -a '(__stek_names)'
+complete -c stek -c stek-snippet -n '__stek_is snippet; and __stek_at 1 -d --dir -p --period -n --slots' -x -a '(__stek_names)'
 complete -c stek-umount -f
 complete -c stek -c stek-umount -n '__stek_is umount' -s d -l dir -r -x -a '(__fish_complete_directories)' -d 'the keys directory ($STEK_DIR, default /run/stek)'
 complete -c stek -c stek-umount -n '__stek_is umount' -l allow-disk -d 'let keys lie on a file system that is not tmpfs or ramfs'

@@ -173,7 +173,7 @@ impl Call {
     fn takes(&self, variable: &str) -> bool {
         let option = variable.strip_prefix("STEK_").unwrap_or(variable).to_ascii_lowercase();
         match option.as_str() {
-            "names" => self.applet.operands.contains("NAME]...") || self.applet.operands.contains("NAME..."),
+            "names" => self.applet.operands.contains("[NAME]"),
             _ => self.applet.shared.iter().any(|long| long.strip_prefix("--") == Some(&option)),
         }
     }

@@ -11,7 +11,7 @@ use crate::sys::streams;
 /// This applet.
 pub const APPLET: Applet = Applet {
     name: "snippet",
-    operands: "SERVER [NAME]...",
+    operands: "SERVER [NAME]",
     operand_ends_options: false,
     shared: &["--dir", "--period", "--slots"],
     info: Options::get_args_info,
@@ -41,9 +41,18 @@ fn run(call: &Call) -> Outcome<Exit> {
     if chosen.is_empty() {
         chosen.clone_from(&settings.names);
     }
-    if chosen.is_empty() {
-        return Err(call.usage("a NAME is needed"));
-    }
+    let name = match chosen.as_slice() {
+        [] => return Err(call.usage("a NAME is needed")),
+        [name] => name,
+        // nginx does not start with two lists in one block, and no other block is known here than the one they go into.
+        [first, ..] => {
+            let message = format!("{} NAMEs at once: a block of {} takes one list of keys", chosen.len(), server.name);
+            return Err(Failure::refused(message).hint(format!(
+                "call it for each, as 'stek snippet {} {first}'; the lines of each belong in the default server of a listen socket of its own",
+                server.name
+            )));
+        }
+    };
     // A server looks for a relative path elsewhere than a shell does.
     let directory = std::path::absolute(&settings.directory)
         .map_err(|error| Failure::io(format!("cannot find out where {} is", settings.directory), &error))?;
@@ -51,10 +60,8 @@ fn run(call: &Call) -> Outcome<Exit> {
         Failure::refused(format!("{} is not valid UTF-8", directory.display())).hint("name the directory from / on with -d")
     })?;
     let check = check_command(call, directory);
-    let text = |name: &Name| {
-        (server.snippet)(&Snippet { name, directory, slots: settings.slots, period: settings.period, check: &check })
-    };
-    streams::write_out(chosen.iter().map(text).collect::<Vec<_>>().join("\n").as_bytes())?;
+    let wanted = Snippet { name, directory, slots: settings.slots, period: settings.period, check: &check };
+    streams::write_out((server.snippet)(&wanted).as_bytes())?;
     Ok(Exit::Done)
 }
 

@@ -107,7 +107,7 @@ test_servers_then_names() {
     make_set one.example
     each 'nginx' stek snippet ''
     each 'one.example' stek snippet nginx ''
-    each 'one.example' stek-snippet -p 1h nginx one.example ''
+    each 'one.example' stek-snippet -p 1h nginx ''
     each 'nginx' stek reload ''
     each 'nginx' stek rotate --known-to ''
 }

@@ -39,13 +39,21 @@ test_relative_directory() { # which nginx would look for elsewhere
     ok env STEK_DIR=./x/ "$STEK" snippet nginx a
     out_has "ssl_session_ticket_key $T/x/a.1.key;"
 }
-test_several_names() {
-    ok snippet nginx b a b
-    equal names "$(sed -n 's/^# session ticket keys of \(.*\): .*/\1/p' "$T/out" | tr '\n' ' ')" 'b a '
-    equal 'number of keys' "$(grep -c ticket_key "$T/out")" 8
+test_several_names() { # whose lines nginx would refuse in one file
+    refuses 1 snippet nginx b a b
+    err_is "stek snippet: 2 NAMEs at once: a block of nginx takes one list of keys
+stek snippet: hint: call it for each, as 'stek snippet nginx b'; the lines of each belong in the default server of a listen socket of its own"
+    ok snippet nginx b b
+    equal 'number of keys' "$(grep -c 'ticket_key .*/b\.' "$T/out")" 4
     # those of the settings, if none is named
-    ok env STEK_NAMES='x y' "$STEK" snippet nginx
-    equal 'number of keys' "$(grep -c ticket_key "$T/out")" 8
+    refuses 1 env STEK_NAMES='x y' "$STEK" snippet nginx
+    err_has "as 'stek snippet nginx x'"
+    echo 'STEK_NAMES="x y"' >"$T/default"
+    refuses 1 env -u STEK_DIR STEK_DEFAULT_FILE="$T/default" "$STEK" snippet nginx
+    ok env STEK_NAMES='x y' "$STEK" snippet nginx y
+    out_has "/y.1.key"
+    ok env STEK_NAMES='x' "$STEK" snippet nginx
+    out_has "/x.1.key"
 }
 test_usage() {
     refuses 100 snippet
