@@ -111,9 +111,13 @@ impl Settings {
             Ok(value(option, variable)?.unwrap_or_else(|| (default.to_owned(), String::new())))
         };
 
-        let (directory, _) = read(dir, "STEK_DIR", DIRECTORY)?;
+        let (directory, origin) = read(dir, "STEK_DIR", DIRECTORY)?;
         if directory.is_empty() {
             return Err("the keys directory must not be empty".to_owned());
+        }
+        // By an option somebody means the directory that he is in; init, cron and he are each in another one.
+        if !origin.is_empty() && !directory.starts_with('/') {
+            return Err(format!("{origin}'{}' does not begin with a slash", directory.escape_debug()));
         }
         let period = match value(period, "STEK_PERIOD")? {
             Some((text, origin)) => Period::parse(&text).map_err(|wrong| format!("{origin}{wrong}"))?,
@@ -236,13 +240,19 @@ mod tests {
             let wrong = with(Shared::default(), &[(name, value)], "").unwrap_err();
             assert!(wrong.starts_with(&format!("${name}: ")), "{wrong}");
         }
+        let relative = with(Shared::default(), &[("STEK_DIR", "keys")], "").unwrap_err();
+        assert_eq!(relative, "$STEK_DIR: 'keys' does not begin with a slash");
+        let relative = with(Shared::default(), &[], "STEK_DIR=./keys").unwrap_err();
+        assert_eq!(relative, "/etc/default/stek: STEK_DIR: './keys' does not begin with a slash");
+        let option = Shared { dir: Some("keys".to_owned()), ..Shared::default() };
+        assert_eq!(with(option, &[("STEK_DIR", "./x")], "").unwrap().directory, "keys");
         assert!(with(Shared::default(), &[], "STEK_DIR=$HOME/x").unwrap_err().contains("/etc/default/stek"));
         assert!(with(Shared::default(), &[], "STEK_NAMES=\"a").is_err());
     }
 
     #[test]
     fn a_mistake_in_a_setting_stops_nobody_who_has_no_use_for_it() {
-        let wrong = |_: &str| Ok(Some("x/y".to_owned()));
+        let wrong = |_: &str| Ok(Some("/x/y".to_owned()));
         let file = || (String::new(), String::new());
         let directory_only = |variable: &str| variable == "STEK_DIR";
         assert!(Settings::resolve(Shared::default(), &directory_only, &wrong, &file).is_ok());

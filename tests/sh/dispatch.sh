@@ -316,6 +316,20 @@ test_settings_file_wrong() {
     done
     equal "names in the directory" "$(find "$DIR" | wc -l)" 1
 }
+test_relative_directory() { # init, cron and a shell would each find another one
+    mkdir -m 700 keys-here
+    echo STEK_DIR=keys-here >default
+    for verb in rotate list mount umount; do
+        refuses 100 with_file $verb
+        err_has "$T/default: STEK_DIR: 'keys-here' does not begin with a slash"
+        refuses 100 env STEK_DIR=./keys-here "$STEK" $verb
+        err_has "\$STEK_DIR: './keys-here' does not begin with a slash"
+    done
+    equal "names in the directory" "$(find keys-here | wc -l)" 1
+    # who says it as an option means where he is
+    quiet env STEK_DIR=other "$STEK" rotate -d keys-here a
+    is -f keys-here/a.1.key
+}
 test_settings_file_missing() {
     quiet env STEK_DEFAULT_FILE=/no/such/file "$STEK" rotate a
     whole_set a

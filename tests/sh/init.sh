@@ -223,6 +223,17 @@ test_no_piece_of_shell() {
     exits 4 init status
     isnt -e "$DIR"
 }
+test_relative_directory() { # of which init, cron and a shell would each make another one
+    setup
+    sed -i 's|^STEK_DIR=.*|STEK_DIR=keys-of-init|' "$T/default"
+    for verb in start restart reload stop; do
+        exits 6 init "$verb"
+        err_has "STEK_DIR: 'keys-of-init' does not begin with a slash"
+        out_has failed
+        isnt -e keys-of-init
+        isnt -e /keys-of-init
+    done
+}
 test_refused() {
     setup
     mkdir -m 700 "$DIR"
