@@ -24,7 +24,7 @@ pub struct Making {
     pub size: Size,
     /// The rotation period, which turns epochs into times.
     pub period: Period,
-    /// The group that may read keys; `None`: as the current key has it.
+    /// The group that may read keys; `None`: as the current key has it, if the directory lets that one in.
     pub group: Option<u32>,
 }
 
@@ -105,23 +105,29 @@ impl<'a> KeySet<'a> {
     }
 
     /// The slots whose mode or group lets the wrong people read, or keeps the right group from it, and what they should
-    /// have (K7).
+    /// have (K7). Without a group that is the one that a key has, so that a run that does not know of it locks no server
+    /// out; where the directory lets that one in no more, as 'stek mount' has it when no group is set, it is none.
     #[must_use]
     pub fn unprotected(&self, group: Option<u32>) -> Vec<(usize, Access)> {
         let wrong = |found: &Found| match group {
             Some(group) => found.group != group || found.mode != 0o640,
-            None => found.mode & !0o640 != 0,
+            None => found.mode & !0o640 != 0 || (found.mode & 0o040 != 0 && self.readers(found).is_none()),
         };
         let slots = self.found.iter().enumerate().filter_map(|(slot, found)| Some((slot, (*found)?)));
         let wrong = slots.filter(|(_, found)| wrong(found));
-        wrong.map(|(slot, found)| (slot, Access::for_group(group.or_else(|| found.read_by_group())))).collect()
+        wrong.map(|(slot, found)| (slot, Access::for_group(group.or_else(|| self.readers(&found))))).collect()
     }
 
-    /// A new key is as readable as the group asks; without one, as the current key is, so that a run that does not know of
-    /// the group locks no server out. An owner that was given to the current key stays, too.
+    /// The group that can read a key.
+    fn readers(&self, found: &Found) -> Option<u32> {
+        found.read_by_group().filter(|group| self.directory.lets_in(*group))
+    }
+
+    /// A new key is as readable as the group asks; without one, as the current key is. An owner that was given to the
+    /// current key stays, too.
     fn access(&self, group: Option<u32>) -> Access {
         let current = self.found[CURRENT];
         let owner = current.map(|current| current.owner).filter(|owner| *owner != 0 && self.directory.user() == 0);
-        Access { owner, ..Access::for_group(group.or_else(|| current.and_then(|current| current.read_by_group()))) }
+        Access { owner, ..Access::for_group(group.or_else(|| current.and_then(|current| self.readers(&current)))) }
     }
 }

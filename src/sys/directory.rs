@@ -34,6 +34,8 @@ pub struct Directory {
     path: PathBuf,
     in_memory: bool,
     user: u32,
+    group: u32,
+    mode: u32,
 }
 
 /// What stat(2) says about a file in the directory.
@@ -126,7 +128,8 @@ impl Directory {
         let attempt = || format!("cannot look at {shown}");
         let found: Found = fstat(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?.into();
         let in_memory = is_in_memory(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?;
-        Ok((Self { descriptor, path: path.to_owned(), in_memory, user: geteuid().as_raw() }, found))
+        let Found { group, mode, .. } = found;
+        Ok((Self { descriptor, path: path.to_owned(), in_memory, user: geteuid().as_raw(), group, mode }, found))
     }
 
     /// Opens a directory for keys: our own or root's, writable by nobody else (K7), in memory unless `allow_disk` (K1).
@@ -157,6 +160,12 @@ impl Directory {
     #[must_use]
     pub fn user(&self) -> u32 {
         self.user
+    }
+
+    /// Whether a group could enter it when it was opened.
+    #[must_use]
+    pub fn lets_in(&self, group: u32) -> bool {
+        self.mode & 0o001 != 0 || (self.group == group && self.mode & 0o010 != 0)
     }
 
     /// Whether it lies on tmpfs or ramfs.

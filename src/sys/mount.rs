@@ -84,8 +84,10 @@ fn mount_at(path: &Path, size: &str, group: Option<u32>) -> Outcome<Kind> {
     let found = directory.look(".")?;
     let mode = match (group, found) {
         (Some(_), _) => 0o750,
-        // Prepared for a group before; who does not know of it locks no server out.
-        (None, Some(found)) if mounted.is_some() && found.mode & !0o750 == 0 => return Ok(kind),
+        // What somebody else mounted he may have prepared for a group. Ours is closed again when no group is set any more.
+        (None, Some(found)) if mounted.is_some_and(|mounted| !mounted.by_us) && found.mode & !0o750 == 0 => {
+            return Ok(kind);
+        }
         (None, _) => 0o700,
     };
     fchmod(directory.as_fd(), Mode::from_bits_truncate(mode))

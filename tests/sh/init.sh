@@ -272,6 +272,21 @@ test_group() {
     equal 'directory' "$(stat -c '%a %g' "$DIR")" '750 4711'
     ok init restart
     whole_set a 3 80 640
+    # and the line taken out again: a restart applies settings
+    old=$(key_ids a)
+    sed -i /STEK_GROUP/d "$T/default"
+    ok init restart
+    whole_set a
+    equal 'directory' "$(stat -c %a "$DIR")" 700
+    equal 'keys' "$(key_ids a)" "$old"
+    later a 1
+    ok init restart
+    whole_set a
+    whole_set b
+    state >"$T/before"
+    ok init restart
+    state >"$T/after"
+    same "$T/before" "$T/after"
 }
 test_without_lsb_functions() {
     needs_mounts

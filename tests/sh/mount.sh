@@ -78,6 +78,40 @@ test_options() {
     stek rotate -g 1 a
     equal "mode and group" "$(stat -c '%a %g' "$DIR/a.0.key")" "640 1"
 }
+test_group_that_is_taken_back() { # by mount, which applies settings; a rotation that knows of no group leaves all as it is
+    needs_mounts
+    quiet stek mount -g daemon
+    quiet stek rotate -g daemon a
+    quiet stek rotate --force a
+    quiet stek rotate b
+    equal "mode and group" "$(stat -c '%a %G' "$DIR" "$DIR/a.0.key" | tr '\n' ' ')" '750 daemon 640 daemon '
+    equal "modes of a NAME that never had it" "$(stat -c %a "$DIR"/b.?.key | sort -u)" 600
+    # another group
+    quiet stek mount -g 4711
+    quiet stek rotate -g 4711
+    equal "mode and group" "$(stat -c '%a %g' "$DIR" "$DIR"/?.?.key | sort | uniq -c | tr -s ' \n' ' ')" ' 8 640 4711 1 750 4711 '
+    # none
+    quiet stek mount
+    equal mode "$(stat -c %a "$DIR")" 700
+    ok stek rotate --dry-run a
+    equal moves "$(cat "$T/out")" 'a: protect 0
+a: protect 1
+a: protect 2
+a: protect 3'
+    quiet stek rotate
+    equal modes "$(stat -c %a "$DIR"/?.?.key | sort -u)" 600
+    quiet stek rotate --force
+    equal modes "$(stat -c %a "$DIR"/?.?.key | sort -u)" 600
+    quiet stek umount
+}
+test_group_of_a_file_system_of_somebody_else() { # which he may have prepared for one
+    needs_mounts
+    mount -t tmpfs -o mode=750,gid=4711 theirs "$DIR"
+    quiet stek mount
+    quiet stek rotate -g 4711 a
+    quiet stek rotate --force a
+    equal "mode and group" "$(stat -c '%a %g' "$DIR" "$DIR/a.0.key" | tr '\n' ' ')" '750 4711 640 4711 '
+}
 test_wrong_usage() {
     for size in 0 x -1 1x '' 99999999999999999999; do refuses 100 stek mount "--size=$size"; done
     refuses 100 stek mount a
