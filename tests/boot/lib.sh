@@ -44,6 +44,17 @@ APT_CONFIG=\$MMDEBSTRAP_APT_CONFIG apt-get -qq -y --no-install-recommends -o Dir
 rm -rf "\$1/boot/$init/partial" "\$1/boot/$init/lock"
 X
     done
+    # The suite's own kernel, and a disk in memory: its smallest package, of which nothing else is kept
+    [ "$(uname -m)" != x86_64 ] || cat <<'X'
+mkdir "$1/boot/kernel"
+cd "$1/boot/kernel"
+export APT_CONFIG=$MMDEBSTRAP_APT_CONFIG
+apt-get -qq -o APT::Sandbox::User=root download "$(apt-cache depends linux-image-cloud-amd64 | sed -n "s/^ *Depends: //p")"
+dpkg-deb -x linux-image-*.deb tree
+cp tree/boot/vmlinuz-* vmlinuz
+cp "$(find tree -name "brd.ko*")" .
+rm -rf linux-image-*.deb tree
+X
 }
 
 # Unpacks it as $T/base; made anew every week, or when the packages here change.
