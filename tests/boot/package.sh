@@ -37,6 +37,12 @@ life() {
         sed -i /STEK_SLOTS=1/d /etc/default/stek; exit $code'
     check "$1: the keys are the same" keys_kept
 
+    check "$1: units of setup, which count, are named" as_admin 'mine=/etc/systemd/system/stek.service
+        { cat /lib/systemd/system/stek.service; echo "# Written by stek setup"; } >$mine
+        dpkg -i /root/newer.deb 2>&1 | grep "warning: the units in /etc/systemd/system"; code=$?
+        rm $mine; [ ! -d /run/systemd/system ] || systemctl daemon-reload; exit $code'
+    check "$1: the keys are the same" keys_kept
+
     check "$1: removed, with a warning" warned 'dpkg -r stek'
     check "$1: the keys are gone" no_directory
     check "$1: the settings stay" settings_stay
