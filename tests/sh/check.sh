@@ -83,9 +83,8 @@ start() { # start [DIRECTIVE]
 within=''
 works() { # works [NAME]: the one in srv, or NAME, has its workers
     master=$(cat "${1:-srv}/pid")
-    grep -q 'nginx: worker' /proc/[0-9]*/cmdline 2>/dev/null && [ "$(children)" -ge 2 ]
+    grep -q 'nginx: worker' /proc/[0-9]*/cmdline 2>/dev/null && [ "$(workers | wc -w)" -ge 2 ]
 }
-children() { sed -n "s/^[0-9]* (nginx) [A-Y] $master .*/x/p" /proc/[0-9]*/stat 2>/dev/null | wc -l; }
 stop() { stop_nginx "$T/${1:-srv}/pid"; }
 
 test_healthy() {

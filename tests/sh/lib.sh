@@ -175,8 +175,8 @@ all_ended() { # a dead process that nobody has waited for is gone as well
         ! grep '^State:[[:space:]]*[A-WYa-w]' "/proc/$p/status" >/dev/null 2>&1 || return 1
     done
 }
-workers() {
-    sed -n "s/^\([0-9]*\) (nginx) [A-Y] $master .*/\1/p" /proc/[0-9]*/stat 2>/dev/null | sort -n | tr '\n' ' '
+workers() { # not with sed, which ends where a process does while its file is read
+    grep -hs "^[0-9]* (nginx) [A-Y] $master " /proc/[0-9]*/stat | cut -d ' ' -f 1 | sort -n | tr '\n' ' '
 }
 stop_nginx() {
     master=$(cat "$1" 2>/dev/null) || return 0
