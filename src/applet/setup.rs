@@ -451,7 +451,9 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
     }
     let mut directories = vec![named.unwrap_or_else(|| settings::DIRECTORY.to_owned())];
     // The settings may have been changed since the keys were made.
-    if directories[0] != settings::DIRECTORY && host::obstacle(settings::DIRECTORY).is_none() {
+    let usual = settings::DIRECTORY;
+    let is_ours = || Ok::<_, Failure>(mount::all_mounted_by_us()?.iter().any(|place| place == usual));
+    if directories[0] != usual && (host::obstacle(usual).is_none() || is_ours()?) {
         directories.push(settings::DIRECTORY.to_owned());
     }
     for directory in &directories {

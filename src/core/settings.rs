@@ -91,7 +91,10 @@ impl Settings {
         file: &dyn Fn() -> (String, String),
     ) -> Result<Self, String> {
         let Shared { dir, period, slots, size, group, allow_disk, syslog, verbose } = options;
-        let environment = |variable: &str| Ok::<_, String>(environment(variable)?.filter(|value| !value.is_empty()));
+        let environment = |variable: &str| {
+            let value = environment(variable)?.map(|value| without_comment(&value).to_owned());
+            Ok::<_, String>(value.filter(|value| !value.is_empty()))
+        };
         let own_directory = dir.is_some() || environment("STEK_DIR")?.is_some();
         let (path, text) = if own_directory { Default::default() } else { file() };
         let value = |option: Option<String>, variable: &'static str| -> Result<Option<(String, String)>, String> {
@@ -166,6 +169,15 @@ impl Settings {
     }
 }
 
+/// A value without a comment behind it, which systemd's `EnvironmentFile` takes for a part of it. No setting holds one.
+fn without_comment(value: &str) -> &str {
+    value
+        .match_indices('#')
+        .map(|(at, _)| &value[..at])
+        .find(|before| before.ends_with([' ', '\t']))
+        .map_or(value, str::trim_end)
+}
+
 /// Finds the last `VARIABLE=value` line of a settings file, which is a piece of shell: quotes and `export` are
 /// understood, lines that are no assignment passed over.
 fn from_file(text: &str, variable: &str) -> Result<Option<String>, String> {
@@ -210,6 +222,13 @@ mod tests {
         assert_eq!((settings.slots, settings.size.bytes()), (7, 48));
         assert_eq!(settings.period.start(1), 3600);
         assert_eq!(settings.names.iter().map(Name::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_comment_behind_a_value_is_none_of_it() {
+        let environment = [("STEK_NAMES", "a b # main"), ("STEK_SLOTS", "4\t# more"), ("STEK_DIR", "/run/#x #y")];
+        let settings = with(Shared::default(), &environment, "").unwrap();
+        assert_eq!((settings.slots, settings.names.len(), settings.directory.as_str()), (4, 2, "/run/#x"));
     }
 
     #[test]

@@ -128,7 +128,8 @@ impl Running for Master {
         if ran.succeeded() {
             return Ok(());
         }
-        Err(Failure::refused(format!("nginx refuses its configuration and was not signalled: {}", ran.words))
+        let why = if ran.words.is_empty() { ran.ended.to_string() } else { ran.words };
+        Err(Failure::refused(format!("nginx refuses its configuration and was not signalled: {why}"))
             .hint("mend it and run this again; the old workers go on with the old keys. If it is not the configuration, name it with --config"))
     }
 

@@ -24,7 +24,7 @@ pub struct Making {
     pub size: Size,
     /// The rotation period, which turns epochs into times.
     pub period: Period,
-    /// The group that may read keys; `None`: as the current key has it, if the directory lets that one in.
+    /// The group that may read keys; `None`: as the current key has it, if the directory lets any in.
     pub group: Option<u32>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> KeySet<'a> {
 
     /// The slots whose mode or group lets the wrong people read, or keeps the right group from it, and what they should
     /// have (K7). Without a group that is the one that a key has, so that a run that does not know of it locks no server
-    /// out; where the directory lets that one in no more, as 'stek mount' has it when no group is set, it is none.
+    /// out; where the directory lets none in any more, as 'stek mount' has it when no group is set, it is none.
     #[must_use]
     pub fn unprotected(&self, group: Option<u32>) -> Vec<(usize, Access)> {
         let wrong = |found: &Found| match group {
@@ -120,7 +120,7 @@ impl<'a> KeySet<'a> {
 
     /// The group that can read a key.
     fn readers(&self, found: &Found) -> Option<u32> {
-        found.read_by_group().filter(|group| self.directory.lets_in(*group))
+        found.read_by_group().filter(|_| self.directory.lets_others_in())
     }
 
     /// A new key is as readable as the group asks; without one, as the current key is. An owner that was given to the

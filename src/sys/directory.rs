@@ -34,7 +34,6 @@ pub struct Directory {
     path: PathBuf,
     in_memory: bool,
     user: u32,
-    group: u32,
     mode: u32,
 }
 
@@ -128,8 +127,7 @@ impl Directory {
         let attempt = || format!("cannot look at {shown}");
         let found: Found = fstat(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?.into();
         let in_memory = is_in_memory(&descriptor).map_err(|errno| Failure::system(attempt(), errno))?;
-        let Found { group, mode, .. } = found;
-        Ok((Self { descriptor, path: path.to_owned(), in_memory, user: geteuid().as_raw(), group, mode }, found))
+        Ok((Self { descriptor, path: path.to_owned(), in_memory, user: geteuid().as_raw(), mode: found.mode }, found))
     }
 
     /// Opens a directory for keys: our own or root's, writable by nobody else (K7), in memory unless `allow_disk` (K1).
@@ -162,10 +160,10 @@ impl Directory {
         self.user
     }
 
-    /// Whether a group could enter it when it was opened.
+    /// Whether anybody but its owner could enter it when it was opened. Which of them, lists of access rights may say.
     #[must_use]
-    pub fn lets_in(&self, group: u32) -> bool {
-        self.mode & 0o001 != 0 || (self.group == group && self.mode & 0o010 != 0)
+    pub fn lets_others_in(&self) -> bool {
+        self.mode & 0o011 != 0
     }
 
     /// Whether it lies on tmpfs or ramfs.

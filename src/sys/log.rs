@@ -42,5 +42,8 @@ pub fn write(level: Level, message: &str) {
     };
     // One message is one line: a server's words may have several.
     let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    system::log(libc::LOG_DAEMON | priority, &line);
+    // A daemon that hangs must not keep anybody, who may hold the lock, for a second each time.
+    if system::log(libc::LOG_DAEMON | priority, &line).is_err() {
+        close();
+    }
 }

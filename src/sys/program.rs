@@ -1,6 +1,6 @@
 //! Other programs: started, talked to through pipes alone, and run to their end.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
@@ -11,14 +11,13 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, chdir, fchdir};
+use nix::unistd::Pid;
 
 use crate::failure::{Failure, Outcome};
 use crate::sys::retry;
 pub use crate::sys::system::INPUT;
-use crate::sys::system::descriptor_path;
+use crate::sys::system::{begin_in, descriptor_path};
 
 /// A program to be started.
 pub struct Program<'a> {
@@ -67,23 +66,13 @@ impl<'a> Program<'a> {
 
     /// Starts it with these descriptors as 0, 1 and 2. Every other one is closed, unless it is made to be inherited.
     fn start(&self, descriptors: [&OwnedFd; 3]) -> nix::Result<Pid> {
-        let Some(directory) = self.directory else { return self.start_here(descriptors) };
-        // posix_spawn(3) changes the directory on some systems only.
-        let here = nix::fcntl::open(".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-        chdir(directory)?;
-        let started = self.start_here(descriptors);
-        fchdir(here)?;
-        started
-    }
-
-    fn start_here(&self, descriptors: [&OwnedFd; 3]) -> nix::Result<Pid> {
         let path = c_string(self.path.clone().into())?;
         let words = c_strings(self.words.clone())?;
         let environment = match &self.environment {
             Some(environment) => c_strings(environment.clone())?,
             None => c_strings(std::env::vars_os().map(assignment).collect())?,
         };
-        spawn(&path, &words, &environment, descriptors.map(AsRawFd::as_raw_fd))
+        spawn(&path, &words, &environment, self.directory, descriptors.map(AsRawFd::as_raw_fd))
     }
 }
 
@@ -101,7 +90,13 @@ fn c_strings(texts: Vec<OsString>) -> nix::Result<Vec<CString>> {
 
 /// `posix_spawnp(3)`, with SIGPIPE as usual and no signal blocked. nix has it for some systems only; what std has does much
 /// more, and is a tenth of the whole program.
-fn spawn(path: &CString, words: &[CString], environment: &[CString], descriptors: [RawFd; 3]) -> nix::Result<Pid> {
+fn spawn(
+    path: &CStr,
+    words: &[CString],
+    environment: &[CString],
+    directory: Option<&Path>,
+    descriptors: [RawFd; 3],
+) -> nix::Result<Pid> {
     use std::mem::MaybeUninit;
     let pointers = |texts: &[CString]| -> Vec<*mut libc::c_char> {
         texts.iter().map(|text| text.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
@@ -115,7 +110,7 @@ fn spawn(path: &CString, words: &[CString], environment: &[CString], descriptors
     let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
     // SAFETY: actions and attributes are initialised first and destroyed last, whatever fails in between, and the set of
     // signals before it is used; path, words and environment end in NUL, the lists in a null pointer, and all of them stay
-    // until the program runs. The descriptors are open, and above 2: the runtime keeps 0 to 2 open.
+    // until the program runs, as does the open directory. The descriptors are open, and above 2: the runtime keeps 0 to 2 open.
     unsafe {
         done(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
         done(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
@@ -124,13 +119,18 @@ fn spawn(path: &CString, words: &[CString], environment: &[CString], descriptors
             let action = libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), descriptor, number);
             started = started.and(done(action));
         }
+        let begun = directory.map(|directory| begin_in(actions.as_mut_ptr(), directory)).transpose();
         libc::sigemptyset(signals.as_mut_ptr());
         let blocked = libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), signals.as_ptr());
         libc::sigaddset(signals.as_mut_ptr(), libc::SIGPIPE);
         let usual = libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), signals.as_ptr());
         #[allow(clippy::cast_possible_truncation)]
         let flagged = libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), flags as libc::c_short);
-        started = started.and(done(blocked)).and(done(usual)).and(done(flagged));
+        started = started
+            .and(done(blocked))
+            .and(done(usual))
+            .and(done(flagged))
+            .and(begun.as_ref().map(drop).map_err(|errno| *errno));
         if started.is_ok() {
             let (actions, attributes) = (actions.as_ptr(), attributes.as_ptr());
             let (words, environment) = (words.as_ptr(), environment.as_ptr());

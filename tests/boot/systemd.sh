@@ -63,7 +63,7 @@ check 'stek is as quick as it was' as_admin 'rm -r /run/systemd/system/stek.serv
 # Every reader of the settings file takes the same from it.
 settings() { as_admin "cp /etc/default/stek /root/default && printf '%s\n' '$1' >>/etc/default/stek"; }
 as_before() { in_guest mv /root/default /etc/default/stek; }
-for line in 'STEK_NAMES=example.com # main' 'export STEK_NAMES=example.com' 'STEK_SLOTS=4 # more'; do
+for line in 'STEK_NAMES=example.com # main' 'export STEK_NAMES=example.com' 'STEK_SLOTS=4 # more' "STEK_SLOTS=4$(printf '\r')" 'exit 0'; do
     check "$line" settings "$line"
     check 'service stek start' in_guest service stek start
     check 'makes the keys' in_guest test -e /run/stek/example.com.3.key
@@ -72,23 +72,19 @@ for line in 'STEK_NAMES=example.com # main' 'export STEK_NAMES=example.com' 'STE
     check 'destroys them' no_directory
     as_before
 done
-check 'a quote is missing' settings 'STEK_NAMES="example.com'
-for unit in stek stek-rotate; do
-    check "$unit fails" not in_guest systemctl start $unit
-    check 'and is not passed over' as_admin "[ \"\$(systemctl is-failed $unit)\" = failed ] && systemctl reset-failed $unit"
-done
-as_before
 check 'nginx is stopped' in_guest systemctl stop nginx
-check 'the keys are in /dev/shm' settings STEK_DIR=/dev/shm/stek
-check 'service stek start' in_guest service stek start
-check 'makes them there' as_admin 'grep " /dev/shm/stek \(tmpfs\|ramfs\) " /proc/mounts'
-next=$(key 0)
-check 'they are old' as_admin 'for f in /dev/shm/stek/*.key; do touch -d "@$(($(stat -c %Y $f) - 12 * 3600))" $f; done'
-check 'a tick' in_guest systemctl start stek-rotate.service
-check 'rotates them' equal "$(key 1)" "$next"
-check 'service stek stop' in_guest service stek stop
-check 'destroys them' as_admin '[ ! -e /dev/shm/stek ]'
-as_before
+for line in "STEK_DIR=/dev/shm/stek$(printf '\r')" 'export STEK_DIR=/dev/shm/stek # there'; do
+    check 'the keys are in /dev/shm' settings "$line"
+    check 'service stek start' in_guest service stek start
+    check 'makes them there' as_admin 'grep " /dev/shm/stek \(tmpfs\|ramfs\) " /proc/mounts'
+    next=$(key 0)
+    check 'they are old' as_admin 'for f in /dev/shm/stek/*.key; do touch -d "@$(($(stat -c %Y $f) - 12 * 3600))" $f; done'
+    check 'a tick' in_guest systemctl start stek-rotate.service
+    check 'rotates them' equal "$(key 1)" "$next"
+    check 'service stek stop' in_guest service stek stop
+    check 'destroys them' as_admin '[ ! -e /dev/shm/stek ]'
+    as_before
+done
 
 check 'systemctl start stek' in_guest systemctl start stek
 check 'makes new ones' all_new "$(keys)" "$before"

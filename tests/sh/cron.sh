@@ -184,6 +184,7 @@ http {
     server { listen unix:$T/socket ssl; }
 }
 X
+    until_ok aged
     nginx -c "$T/nginx.conf" -p "$T" -e "$T/error.log"
     trap 'kill "$(cat /run/nginx.pid)"; rm -f /run/nginx.pid' EXIT
     workers() { cat "/proc/$(cat /run/nginx.pid)/task/"*/children; }

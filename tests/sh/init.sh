@@ -215,13 +215,21 @@ test_wrong_setting() {
 }
 test_no_piece_of_shell() {
     setup
-    echo 'STEK_PERIOD="1h' >>"$T/default"
-    for verb in start restart stop; do
-        exits 6 init $verb
-        err_has "$T/default is no piece of shell"
+    cp "$T/default" "$T/right"
+    for line in 'STEK_PERIOD="1h' 'exit 1'; do
+        cp "$T/right" "$T/default"
+        ok init start
+        echo "$line" >>"$T/default"
+        for verb in start restart; do
+            exits 6 init $verb
+            err_has "$T/default is no list of settings for a shell"
+        done
+        exits 4 init status
+        is -e "$DIR/a.1.key"
+        # stek reads the directory all the same
+        ok init stop
+        isnt -e "$DIR/a.1.key"
     done
-    exits 4 init status
-    isnt -e "$DIR"
 }
 test_relative_directory() { # of which init, cron and a shell would each make another one
     setup

@@ -51,6 +51,7 @@
 #                     and its log are not in srv
 # workers             the processes of the master $master, the oldest first
 # all_ended PID...    have they ended?
+# aged                are the keys older than anything started from now on, however coarse the clocks are?
 # stop_nginx PIDFILE   and waits until it has
 #
 # private_mounts "$@"   once after loading this file: the file runs in its own mount namespace, and
@@ -178,6 +179,7 @@ all_ended() { # a dead process that nobody has waited for is gone as well
 workers() { # not with sed, which ends where a process does while its file is read
     grep -hs "^[0-9]* (nginx) [A-Y] $master " /proc/[0-9]*/stat | cut -d ' ' -f 1 | sort -n | tr '\n' ' '
 }
+aged() { [ -z "$(find "$DIR" -name '*.key' -newerct '0.1 seconds ago')" ]; }
 stop_nginx() {
     master=$(cat "$1" 2>/dev/null) || return 0
     grep 'nginx: master' "/proc/$master/cmdline" >/dev/null 2>&1 || return 0

@@ -79,6 +79,7 @@ $(nginx_head 1)
 }
 END
     trap 'kill "$(cat srv/pid)"' EXIT
+    until_ok aged
     nginx -p "$T/srv" -e "$T/srv/error.log" -c "$T/srv/conf"
     until_ok test -s srv/pid
     until_ok serves

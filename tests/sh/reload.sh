@@ -30,8 +30,6 @@ prepare() { # keys, certificate, configuration
     trap stop EXIT
     trap 'exit 143' HUP INT TERM
 }
-# The keys are older than anything started from now on, however coarse the clocks are.
-aged() { [ -z "$(find "$DIR" -name '*.key' -newerct '0.1 seconds ago')" ]; }
 started() {
     until_ok test -s "$T/srv/pid"
     master=$(cat "$T/srv/pid")

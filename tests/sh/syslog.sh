@@ -116,6 +116,7 @@ $(nginx_head 1)
 }
 END
     trap 'kill "$(cat srv/pid)"; kill $daemon' EXIT
+    until_ok aged
     nginx -p "$T/srv" -e "$T/srv/error.log" -c "$T/srv/conf"
     until_ok test -s srv/pid
     until_ok grep 'nginx: master' "/proc/$(cat srv/pid)/cmdline"

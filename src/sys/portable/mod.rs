@@ -3,6 +3,9 @@
 //! This is type-checked for those systems (`make check-portable`) and runs in tests on Linux, where `--cfg stek_portable`
 //! builds it; it was never run on the systems themselves.
 
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
 use super::program::Program;
 
 pub mod file_system;
@@ -26,8 +29,18 @@ fn said(program: &str, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&program.run().ok()?.output).into_owned())
 }
 
+/// Has a program begin in a directory, which `posix_spawn(3)` can do on some systems only: this process goes there, too. Only
+/// `setup` asks for it, which knows no relative paths.
+///
+/// # Safety
+/// There is nothing to keep: it is unsafe only where the system does it.
+pub unsafe fn begin_in(_: *mut libc::posix_spawn_file_actions_t, directory: &Path) -> nix::Result<Option<OwnedFd>> {
+    nix::unistd::chdir(directory).map(|()| None)
+}
+
 /// Sends a line to the syslog daemon, if there is one, by syslog(3).
-pub fn log(priority: libc::c_int, line: &str) {
+#[allow(clippy::unnecessary_wraps)]
+pub fn log(priority: libc::c_int, line: &str) -> std::io::Result<()> {
     if let Ok(line) = std::ffi::CString::new(line) {
         // SAFETY: the identifier stays for as long as the program runs; all strings end in NUL, and the format takes
         // exactly one of them.
@@ -36,4 +49,5 @@ pub fn log(priority: libc::c_int, line: &str) {
             libc::syslog(priority, c"%s".as_ptr(), line.as_ptr());
         }
     }
+    Ok(())
 }
