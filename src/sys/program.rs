@@ -111,6 +111,7 @@ fn spawn(
     // SAFETY: actions and attributes are initialised first and destroyed last, whatever fails in between, and the set of
     // signals before it is used; path, words and environment end in NUL, the lists in a null pointer, and all of them stay
     // until the program runs, as does the open directory. The descriptors are open, and above 2: the runtime keeps 0 to 2 open.
+    // No handler of ours exists for the signal.
     unsafe {
         done(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
         done(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
@@ -120,6 +121,8 @@ fn spawn(
             started = started.and(done(action));
         }
         let begun = directory.map(|directory| begin_in(actions.as_mut_ptr(), directory)).transpose();
+        // Where whoever called us ignores it there is no end to wait for.
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         libc::sigemptyset(signals.as_mut_ptr());
         let blocked = libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), signals.as_ptr());
         libc::sigaddset(signals.as_mut_ptr(), libc::SIGPIPE);

@@ -455,5 +455,12 @@ test_closed_descriptors() {
     "$STEK" reload --pid-file "$T/srv/pid" <&- >&- 2>&- || rc=$?
     equal 'exit status' "$rc" 1
 }
+test_child_signal_is_ignored() {
+    start
+    before=$(workers)
+    quiet env --ignore-signal=CHLD "$STEK" reload --pid-file "$T/srv/pid"
+    # shellcheck disable=SC2086
+    renewed $before
+}
 
 run_tests "$@"
