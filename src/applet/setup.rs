@@ -454,7 +454,7 @@ fn undo_all(call: &Call, settings: &Settings) -> Outcome<Exit> {
     let usual = settings::DIRECTORY;
     let is_ours = || Ok::<_, Failure>(mount::all_mounted_by_us()?.iter().any(|place| place == usual));
     if directories[0] != usual && (host::obstacle(usual).is_none() || is_ours()?) {
-        directories.push(settings::DIRECTORY.to_owned());
+        directories.push(usual.to_owned());
     }
     for directory in &directories {
         refuse_if_used(Path::new(directory))?;

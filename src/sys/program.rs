@@ -115,12 +115,15 @@ fn spawn(
     unsafe {
         done(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
         done(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
-        let mut started = Ok(());
+        let (mut started, _open) = match directory.map(|directory| begin_in(actions.as_mut_ptr(), directory)) {
+            Some(Err(errno)) => (Err(errno), None),
+            Some(Ok(open)) => (Ok(()), open),
+            None => (Ok(()), None),
+        };
         for (descriptor, number) in descriptors.into_iter().zip(0..) {
             let action = libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), descriptor, number);
             started = started.and(done(action));
         }
-        let begun = directory.map(|directory| begin_in(actions.as_mut_ptr(), directory)).transpose();
         // Where whoever called us ignores it there is no end to wait for.
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         libc::sigemptyset(signals.as_mut_ptr());
@@ -129,11 +132,7 @@ fn spawn(
         let usual = libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), signals.as_ptr());
         #[allow(clippy::cast_possible_truncation)]
         let flagged = libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), flags as libc::c_short);
-        started = started
-            .and(done(blocked))
-            .and(done(usual))
-            .and(done(flagged))
-            .and(begun.as_ref().map(drop).map_err(|errno| *errno));
+        started = started.and(done(blocked)).and(done(usual)).and(done(flagged));
         if started.is_ok() {
             let (actions, attributes) = (actions.as_ptr(), attributes.as_ptr());
             let (words, environment) = (words.as_ptr(), environment.as_ptr());
